@@ -1,0 +1,1 @@
+"""How bytes move: master, listeners, layers, reload, drain."""

@@ -1,0 +1,27 @@
+"""What decide() is asked: the parts of a request that routing depends on, as they came."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lyncgate.policy.policy import Scheme
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the listener saw it. Bytes are the client's own: nothing is decoded yet.
+
+    `listener`: name of the listener. `scheme`: what it speaks. `method`: e.g. b"GET".
+    `host`: value of the single Host field; b"" if there was none. `target`: the request target as
+    sent, path and query (origin form). `source`: textual IP address of the client, b"" forbidden.
+    `user`: SIP address when it is known from elsewhere (`explain --user`); else it is read from
+    the query where that matters.
+    """
+
+    listener: str
+    scheme: Scheme
+    method: bytes
+    host: bytes
+    target: bytes
+    source: str = "127.0.0.1"
+    user: str | None = None
