@@ -1,0 +1,45 @@
+# make demo   run the main job against the embedded lab and end by itself
+# make test   the tests          make check   lint, format, types, import layers
+# make bench  side-by-side benchmarks        make lock   renew the lock files
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 4
+
+.PHONY: help demo test check bench lock clean
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(READY)
+	@$(BIN)/lyncgate demo $(ARGS)
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(READY)
+	@$(BIN)/ruff check addons tests bench
+	@$(BIN)/ruff format --check addons tests bench
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -n 0 tests/test_layers.py
+
+bench: $(READY)
+	@$(BIN)/python bench/edge.py $(ARGS)
+
+# The environment is made anew only when the lock or the project file changed.
+$(READY): requirements-dev.lock pyproject.toml
+	@python=$$(.ci/find-python) || exit 1; \
+	echo "Using $$($$python -V) for $(VENV) (first time: about half a minute)"; \
+	$$python -m venv --clear $(VENV) && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	touch $@
+
+lock:
+	@uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+		pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
