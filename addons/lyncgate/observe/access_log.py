@@ -1,0 +1,104 @@
+"""The access log: one line an exchange, as JSON or for the eye. docs/access-log.md is its reference.
+
+What did not happen is absent (JSON) or `-` (line); what began and never ended is null or `-1`, the
+rule of the exchange's phases and of HAProxy's timers. Text from outside (path, user agent, SIP user)
+can't break a line or a terminal: whatever is not printable ASCII is escaped as JSON does it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Callable
+
+from lyncgate.observe.log_writer import LogWriter
+from lyncgate.policy import policy
+from lyncgate.signin.exchange import Exchange, Phase
+
+# Fields of the JSON format between the time and the phases, in the order they are written.
+FIELDS = (
+    *("id", "connection", "source_ip", "listener", "scheme", "method", "host", "path", "user_agent"),
+    *("kind", "stage", "decision", "rule", "publication", "pool", "member", "attempts", "reused"),
+    *("status", "outcome", "ended_by", "reason", "request_bytes", "response_bytes"),
+    *("sip_user", "ntlm_user", "server_fqdn"),
+)
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_bare = re.compile(r"[!#-\[\]-~]+").fullmatch  # printable ASCII but space, quote and backslash
+
+
+def open_access_log(rules: policy.AccessLog, dropped: Callable[[int], None]) -> LogWriter[Exchange] | None:
+    """None when the rules want no access log. `dropped` is told how many exchanges it lacks."""
+    if rules.path is None:
+        return None
+    return LogWriter(rules.path, FORMATS[rules.format], dropped)
+
+
+def render_json(exchange: Exchange) -> str:
+    """One JSON object on one line, ASCII only."""
+    record: dict[str, object] = {"time": _time(exchange)}
+    for name in FIELDS:
+        value = getattr(exchange, name)
+        if value is not None:
+            record[name] = value
+    record["phases"] = {
+        phase: None if seconds is None else round(seconds, 6) for phase, seconds in exchange.phases.items()
+    }
+    return _to_json(record)
+
+
+def render_line(exchange: Exchange) -> str:
+    """Space-separated columns, always the same number of them."""
+    reused = {None: "-", True: "reused", False: "new"}[exchange.reused]
+    return " ".join(
+        (
+            _time(exchange),
+            _word(exchange.source_ip),
+            _word(exchange.listener),
+            _word(exchange.connection),
+            _word(exchange.id),
+            "-" if exchange.status is None else str(exchange.status),
+            exchange.outcome or "-",
+            exchange.ended_by,
+            _word(exchange.reason),
+            "/".join(_milliseconds(exchange, phase) for phase in Phase),
+            f"{exchange.request_bytes}/{exchange.response_bytes}",
+            _word(exchange.pool and f"{exchange.pool}/{exchange.member or ''}"),
+            f"{exchange.attempts}/{reused}",
+            exchange.kind,
+            _word(exchange.stage),
+            exchange.decision,
+            _word(exchange.publication),
+            _word(exchange.rule),
+            _word(exchange.method),
+            _word(f"{exchange.scheme}://{exchange.host}{exchange.path}"),
+            _word(exchange.sip_user),
+            _word(exchange.ntlm_user),
+            _word(exchange.server_fqdn),
+            _word(exchange.user_agent),
+        )
+    )
+
+
+FORMATS: dict[str, Callable[[Exchange], str]] = {"json": render_json, "line": render_line}
+
+
+def _time(exchange: Exchange) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    started = datetime.datetime.fromtimestamp(exchange.started, datetime.UTC)
+    return started.strftime("%Y-%m-%dT%H:%M:%S.") + f"{started.microsecond // 1000:03d}Z"
+
+
+def _milliseconds(exchange: Exchange, phase: Phase) -> str:
+    if phase not in exchange.phases:
+        return "-"
+    seconds = exchange.phases[phase]
+    return "-1" if seconds is None else str(round(seconds * 1000))
+
+
+def _word(value: str | None) -> str:
+    """A column: as it is where that is unmistakable, else as a JSON string."""
+    if value is None:
+        return "-"
+    return value if value != "-" and _bare(value) else _to_json(value)

@@ -1,0 +1,188 @@
+"""Every metric of the edge: its name, its labels, and what it tells an operator.
+
+Names are an interface: dashboards, alerts and other people's queries stand on them, and
+tests/deploy holds ours to a live scrape. Base units, `_total` on counters, no `_created` series.
+What feeds them, and what may stand in a label, is in `metrics.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it bare
+
+# 0.3 and 1.2 s are where a user begins to notice and to mind; 3 s is a lost SYN.
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.6, 1.2, 3.0, 5.0, 10.0, 30.0)
+# Polls live beyond 30 s: 200 and 960 s are Microsoft's time-outs, 900 s a push wait, 1800 s UCWA's limit.
+PHASE_BUCKETS = (
+    *(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.6, 1.2, 3.0, 5.0, 10.0),
+    *(30.0, 60.0, 200.0, 300.0, 600.0, 900.0, 960.0, 1200.0, 1800.0),
+)
+
+
+class Family[M: (Counter, Gauge, Histogram)]:
+    """One labelled metric with its children at hand (`labels()` costs more than the update itself),
+    and a way to forget those that are gone."""
+
+    def __init__(self, metric: M) -> None:
+        self._metric: M = metric
+        self._children: dict[tuple[str, ...], M] = {}
+
+    def __getitem__(self, values: tuple[str, ...]) -> M:
+        child = self._children.get(values)
+        if child is None:
+            child = self._children[values] = self._metric.labels(*values)
+        return child
+
+    def __contains__(self, values: tuple[str, ...]) -> bool:
+        return values in self._children
+
+    def keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
+        """Remove each child whose label values are not `wanted`."""
+        for values in [values for values in self._children if not wanted(values)]:
+            del self._children[values]
+            self._metric.remove(*values)
+
+
+class Families:
+    """The metrics themselves, registered and empty."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, meaning: str, *labels: str) -> Family[Counter]:
+            return Family(Counter(name, meaning, labels, registry=registry))
+
+        def gauge(name: str, meaning: str, *labels: str) -> Family[Gauge]:
+            return Family(Gauge(name, meaning, labels, registry=registry))
+
+        def histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Family[Histogram]:
+            return Family(Histogram(name, meaning, labels, buckets=buckets, registry=registry))
+
+        # Requests
+        self.requests = counter(
+            "lyncgate_requests_total",
+            "Finished requests, polls included. code_class is the class of the answer's status (none: the "
+            "client left before there was one); source says who made the answer or ended the exchange: a "
+            "5xx with source=proxy is the edge's own, with source=upstream a front end's.",
+            *("listener", "publication", "decision", "code_class", "source"),
+        )
+        self.duration = histogram(
+            "lyncgate_request_duration_seconds",
+            "First byte of a request to last byte of its answer, or until it was given up, by sign-in stage "
+            "(_none: not part of a sign-in). Polls are left out, for they are meant to hang.",
+            DURATION_BUCKETS,
+            *("publication", "stage"),
+        )
+        self.phases = histogram(
+            "lyncgate_request_phase_seconds",
+            "Where the time of an exchange went. A phase that did not happen, as connect on a reused "
+            "connection, is not counted. kind=poll are requests that are meant to hang.",
+            PHASE_BUCKETS,
+            *("phase", "kind"),
+        )
+        self.errors = counter(
+            "lyncgate_errors_total",
+            "Exchanges that did not end with a whole answer from a member, by how they ended and who ended "
+            "them. An error status that a member sent in full is no error here, see "
+            "lyncgate_upstream_responses_total.",
+            *("kind", "outcome", "source"),
+        )
+        self.request_bytes = counter(
+            "lyncgate_request_body_bytes_total",
+            "Bytes of request bodies received from clients.",
+            *("listener", "publication"),
+        )
+        self.response_bytes = counter(
+            "lyncgate_response_body_bytes_total",
+            "Bytes of response bodies sent to clients.",
+            *("listener", "publication"),
+        )
+        self.polls = Gauge(
+            "lyncgate_polls_held",
+            "Polls waiting for an event now: one to three for each signed-in mobile or web client.",
+            registry=registry,
+        )
+
+        # Clients
+        self.connections = gauge(
+            "lyncgate_connections",
+            "Client connections now, by state (open: accepted and not yet closed).",
+            *("listener", "state"),
+        )
+        self.accepted = counter(
+            "lyncgate_connections_accepted_total", "Client connections accepted.", "listener"
+        )
+        self.rejections = counter(
+            "lyncgate_guard_rejections_total",
+            "Requests and TLS handshakes refused, each with its one reason. Many not_published: a scan, or a "
+            "public name that rules.yaml lacks.",
+            *("listener", "reason"),
+        )
+
+        # Pools
+        self.up = gauge(
+            "lyncgate_upstream_up",
+            "1 while requests may be sent to this member, 0 while its checks keep it out.",
+            *("pool", "member"),
+        )
+        self.check_up = gauge(
+            "lyncgate_upstream_check_up",
+            "Last result of one check of a member: tcp is the SIP port, as Microsoft asks, https the "
+            "external web site. tcp 0 with https 1: the front-end service is down while IIS still answers.",
+            *("pool", "member", "check"),
+        )
+        self.upstream_connections = gauge(
+            "lyncgate_upstream_connections", "Open connections to a member.", *("pool", "member")
+        )
+        self.upstream_responses = counter(
+            "lyncgate_upstream_responses_total",
+            "Answers that came from a member, by class of status. A member with more 5xx than its peers is "
+            "ill though its checks pass.",
+            *("pool", "member", "code_class"),
+        )
+        self.failovers = counter(
+            "lyncgate_failovers_total",
+            "Connects to this member that failed before anything was sent, so that the next one was tried.",
+            *("pool", "member"),
+        )
+
+        # Configuration and the process
+        self.reload_ok = Gauge(
+            "lyncgate_config_last_reload_successful",
+            "1 if the last load of rules.yaml was taken over, 0 if it was refused and the rules before it "
+            "serve on.",
+            registry=registry,
+        )
+        self.reload_time = Gauge(
+            "lyncgate_config_last_reload_success_timestamp_seconds",
+            "Unix time at which the rules in force were loaded.",
+            registry=registry,
+        )
+        self.reloads = counter(
+            "lyncgate_config_reloads_total",
+            "Loads of rules.yaml, the first one included, by result (success, failure).",
+            "result",
+        )
+        self.config = gauge(
+            "lyncgate_config_info",
+            "Always 1; version is the hash of the rules in force. Edges that should be alike show the same.",
+            "version",
+        )
+        self.certificates = gauge(
+            "lyncgate_certificate_not_after_timestamp_seconds",
+            "Unix time at which a certificate expires; name is its listener and its first DNS name.",
+            "name",
+        )
+        self.log_dropped = Counter(
+            "lyncgate_access_log_dropped_total",
+            "Exchanges missing in the access log: the disk or the reader of the pipe was too slow, or a "
+            "write failed.",
+            registry=registry,
+        )
+        self.build = gauge(
+            "lyncgate_build_info",
+            "Always 1; versions of the edge and of what it stands on.",
+            *("version", "python", "mitmproxy"),
+        )

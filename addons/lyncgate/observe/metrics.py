@@ -1,0 +1,220 @@
+"""From exchanges and events to metrics. What the metrics are is in `families.py`.
+
+- A label value comes from the policy or from a closed list; anything else is counted as `_other`, so
+  that no client can make a series: a scan of ten thousand host names must cost nothing.
+- Series whose first event matters (errors, rejections, failovers) exist at 0 from the start, or
+  `rate()` would not see that event. Series of what a reload removed are removed.
+- Called from the event loop's thread only; a scrape may run in another one.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import platform
+from collections.abc import Set as AbstractSet
+from typing import Literal
+
+import prometheus_client
+from prometheus_client import CollectorRegistry
+
+import lyncgate
+from lyncgate.edge.framing import Fault
+from lyncgate.edge.outcomes import ENDED_BY
+from lyncgate.lync.stages import Stage
+from lyncgate.observe.families import Families
+from lyncgate.policy.decision import Reason
+from lyncgate.policy.policy import Policy
+from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
+
+OTHER = "_other"
+NONE = "_none"
+
+DECISIONS = frozenset({"redirect", "answer", "forward", "deny"})
+BUILT_IN_PUBLICATIONS = frozenset({"lyncdiscover", "redirect", NONE})
+CODE_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+STAGES = frozenset(Stage)
+REASONS = frozenset(Fault) | frozenset(Reason)
+
+
+class Metrics:
+    """The edge's metrics, on a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=self.registry)
+        self._families = Families(self.registry)
+        self._listeners: AbstractSet[str] = frozenset()
+        self._publications: AbstractSet[str] = BUILT_IN_PUBLICATIONS
+        self._members: AbstractSet[tuple[str, str]] = frozenset()
+        self._families.build[
+            lyncgate.__version__, platform.python_version(), importlib.metadata.version("mitmproxy")
+        ].set(1)
+        for kind, outcome in itertools.product(Kind, Outcome):
+            if outcome is not Outcome.OK:
+                self._families.errors[kind, outcome, ENDED_BY.get(outcome, Source.PROXY)].inc(0)
+        for result in ("success", "failure"):
+            self._families.reloads[(result,)].inc(0)
+
+    # -- configuration ---------------------------------------------------------------------------
+
+    def configure(self, policy: Policy) -> None:
+        """Take over the names of a policy that was loaded or reloaded: series of what is gone are
+        removed, those whose first event must be seen begin at 0."""
+        families = self._families
+        self._listeners = policy.listeners.keys()
+        self._publications = BUILT_IN_PUBLICATIONS | {publication.name for publication in policy.publications}
+        self._members = {
+            (pool.name, member.name) for pool in policy.pools.values() for member in pool.members
+        }
+        self._forget()
+
+        for listener in policy.listeners.values():
+            families.connections[listener.name, "open"].inc(0)
+            families.accepted[(listener.name,)].inc(0)
+            for reason in sorted(REASONS):
+                families.rejections[listener.name, reason].inc(0)
+            forwarding = {"lyncdiscover"} if listener.redirect else self._publications - {"redirect", NONE}
+            for publication in sorted(forwarding):
+                for source in (Source.PROXY, Source.UPSTREAM):
+                    families.requests[listener.name, publication, "forward", "5xx", source].inc(0)
+        for pool, member in sorted(self._members):
+            families.failovers[pool, member].inc(0)
+            families.upstream_responses[pool, member, "5xx"].inc(0)
+
+        expiries: dict[str, float] = {}
+        for listener in policy.listeners.values():
+            for certificate in listener.certificates:
+                name = f"{listener.name}/{certificate.names[0] if certificate.names else OTHER}"
+                expiries[name] = min(certificate.not_after, expiries.get(name, certificate.not_after))
+        families.certificates.keep(lambda values: values[0] in expiries)
+        for name, not_after in expiries.items():
+            families.certificates[(name,)].set(not_after)
+
+    def _forget(self) -> None:
+        """Remove the series of listeners, publications and members that no policy knows any more."""
+        families = self._families
+        listeners = self._listeners | {OTHER}
+        publications = self._publications | {OTHER}
+        members = self._members | {(OTHER, OTHER)}
+        families.requests.keep(lambda values: values[0] in listeners and values[1] in publications)
+        families.duration.keep(lambda values: values[0] in publications)
+        for volume in (families.request_bytes, families.response_bytes):
+            volume.keep(lambda values: values[0] in listeners and values[1] in publications)
+        for counter in (families.accepted, families.rejections):
+            counter.keep(lambda values: values[0] in listeners)
+        for gauge in (families.up, families.check_up, families.upstream_connections):
+            gauge.keep(lambda values: values[:2] in members)
+        for counter in (families.failovers, families.upstream_responses):
+            counter.keep(lambda values: values[:2] in members)
+
+    def reload(self, successful: bool, when: float, version: str) -> None:
+        """rules.yaml was loaded (the first time as well) or refused. `when`: Unix time; `version`:
+        of the policy now in force, which a refused load does not change."""
+        families = self._families
+        families.reloads[("success" if successful else "failure",)].inc()
+        families.reload_ok.set(successful)
+        if successful:
+            families.reload_time.set(when)
+            families.config.keep(lambda values: values[0] == version)
+            families.config[(version,)].set(1)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def observe(self, exchange: Exchange) -> None:
+        """Count a finished exchange."""
+        families = self._families
+        listener = self._listener(exchange.listener)
+        publication = exchange.publication if exchange.publication in self._publications else OTHER
+        decision = exchange.decision if exchange.decision in DECISIONS else OTHER
+        code_class = "none" if exchange.status is None else CODE_CLASSES.get(exchange.status // 100, OTHER)
+        source, kind = exchange.ended_by, exchange.kind
+
+        families.requests[listener, publication, decision, code_class, source].inc()
+        if exchange.request_bytes:
+            families.request_bytes[listener, publication].inc(exchange.request_bytes)
+        if exchange.response_bytes:
+            families.response_bytes[listener, publication].inc(exchange.response_bytes)
+
+        for phase, seconds in exchange.phases.items():
+            if seconds is not None:
+                families.phases[phase, kind].observe(seconds)
+        total = exchange.phases.get(Phase.TOTAL)
+        if total is not None and kind is Kind.REQUEST:
+            stage = NONE if exchange.stage is None else exchange.stage if exchange.stage in STAGES else OTHER
+            families.duration[publication, stage].observe(total)
+
+        if exchange.outcome is not None and exchange.outcome is not Outcome.OK:
+            families.errors[kind, exchange.outcome, source].inc()
+        if isinstance(exchange.reason, Reason):
+            # Refused by decide(). What framing or TLS refused (a Fault) was told to rejected() as well.
+            self.rejected(listener, exchange.reason)
+        if exchange.member is not None and _answered_by_member(exchange):
+            families.upstream_responses[*self._member(exchange.pool, exchange.member), code_class].inc()
+
+    def poll_started(self) -> None:
+        """A poll now waits for its member."""
+        self._families.polls.inc()
+
+    def poll_ended(self) -> None:
+        """It does no longer, however it ended."""
+        self._families.polls.dec()
+
+    def rejected(self, listener: str, reason: str) -> None:
+        """Bytes or a TLS handshake were refused before there was a request."""
+        reason = reason if reason in REASONS else OTHER
+        self._families.rejections[self._listener(listener), reason].inc()
+
+    # -- connections and pools -------------------------------------------------------------------
+
+    def connection_opened(self, listener: str) -> None:
+        """A client's connection was accepted."""
+        listener = self._listener(listener)
+        self._families.accepted[(listener,)].inc()
+        self._families.connections[listener, "open"].inc()
+
+    def connection_closed(self, listener: str) -> None:
+        """A client's connection is gone."""
+        # It is counted where it was opened, even if a reload has removed the listener since.
+        counted = listener if (listener, "open") in self._families.connections else OTHER
+        self._families.connections[counted, "open"].dec()
+
+    def member_check(self, pool: str, member: str, check: Literal["tcp", "https"], up: bool) -> None:
+        """One check of a member ended."""
+        if (pool, member) in self._members:  # else it ended after the reload that removed the member
+            self._families.check_up[pool, member, check].set(up)
+
+    def member_state(self, pool: str, member: str, up: bool) -> None:
+        """A member may (no longer) be sent requests."""
+        if (pool, member) in self._members:
+            self._families.up[pool, member].set(up)
+
+    def member_connections(self, pool: str, member: str, count: int) -> None:
+        """How many connections to a member are open."""
+        if (pool, member) in self._members:
+            self._families.upstream_connections[pool, member].set(count)
+
+    def failover(self, pool: str, member: str) -> None:
+        """A connect to `member` failed before anything was sent, and the next member is tried."""
+        self._families.failovers[self._member(pool, member)].inc()
+
+    def access_log_dropped(self, count: int) -> None:
+        """`count` exchanges could not be written to the access log."""
+        self._families.log_dropped.inc(count)
+
+    # -- label values ----------------------------------------------------------------------------
+
+    def _listener(self, name: str) -> str:
+        return name if name in self._listeners else OTHER
+
+    def _member(self, pool: str | None, member: str) -> tuple[str, str]:
+        return (pool, member) if pool is not None and (pool, member) in self._members else (OTHER, OTHER)
+
+
+def _answered_by_member(exchange: Exchange) -> bool:
+    """The status is the member's own word, not a 502 that the edge made of its silence."""
+    return (
+        exchange.outcome in (Outcome.OK, Outcome.CLIENT_GONE)
+        and exchange.status is not None
+        and exchange.phases.get(Phase.WAIT) is not None
+    )

@@ -1,0 +1,170 @@
+"""A small estate and what happens on it, for the tests of everything that reads exchanges."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lyncgate.observe.metrics import Metrics
+from lyncgate.policy.decision import Reason
+from lyncgate.policy.policy import CertificateFiles, Listener, Member, Policy, Pool, Publication, Scheme
+from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
+
+POLICY = Policy(
+    version="0123456789ab",
+    domains={},
+    users=(),
+    listeners={
+        "http": Listener("http", Scheme.HTTP, (("127.0.0.1", 80),), redirect=True),
+        "https": Listener(
+            "https",
+            Scheme.HTTPS,
+            (("127.0.0.1", 443),),
+            certificates=(
+                CertificateFiles("/c.pem", "/k.pem", ("lyncweb.contoso.example",), not_after=2_000_000_000.0),
+            ),
+        ),
+    },
+    pools={
+        "pool01": Pool(
+            "pool01", (Member("fe01", "fe01.contoso.example"), Member("fe02", "fe02.contoso.example"))
+        )
+    },
+    publications=(
+        Publication("web services", ("lyncweb.contoso.example",), "pool01"),
+        Publication("simple urls", ("meet.contoso.example",), "pool01"),
+    ),
+)
+
+# A web ticket: what most requests look like.
+TICKET = Exchange(
+    id="00000000000000a1",
+    listener="https",
+    scheme="https",
+    source_ip="198.51.100.7",
+    connection="c0ffee01",
+    started=1_700_000_000.1234,
+    method="POST",
+    host="lyncweb.contoso.example",
+    path="/webticket/webticketservice.svc",
+    stage="ticket",
+    decision="forward",
+    rule='publication "web services"',
+    publication="web services",
+    ntlm_user="CONTOSO\\anna",
+    pool="pool01",
+    member="fe01",
+    attempts=1,
+    reused=True,
+    status=200,
+    request_bytes=1_432,
+    response_bytes=4_096,
+    ended_by=Source.UPSTREAM,
+    outcome=Outcome.OK,
+    server_fqdn="fe01.contoso.example",
+    user_agent="Lync Mobile/5.4 (iPhone)",
+    phases={
+        Phase.REQUEST_HEADERS: 0.0004,
+        Phase.REQUEST_BODY: 0.0021,
+        Phase.ROUTE: 0.0002,
+        Phase.WAIT: 0.0317,
+        Phase.RESPONSE_BODY: 0.0009,
+        Phase.TOTAL: 0.0353,
+    },
+)
+
+# A poll that a device between phone and edge cut.
+POLL = dataclasses.replace(
+    TICKET,
+    id="00000000000000a2",
+    kind=Kind.POLL,
+    method="GET",
+    path="/ucwa/v1/applications/1/events",
+    stage="notifications",
+    ntlm_user=None,
+    reused=False,
+    attempts=2,
+    member="fe02",
+    status=None,
+    request_bytes=0,
+    response_bytes=0,
+    ended_by=Source.CLIENT,
+    outcome=Outcome.CLIENT_GONE,
+    server_fqdn=None,
+    phases={
+        Phase.REQUEST_HEADERS: 0.0003,
+        Phase.ROUTE: 0.0002,
+        Phase.CONNECT: 0.0012,
+        Phase.UPSTREAM_TLS: 0.0049,
+        Phase.WAIT: None,
+        Phase.TOTAL: None,
+    },
+)
+
+# Someone asks for a name that is not published.
+SCAN = Exchange(
+    id="00000000000000a3",
+    listener="http",
+    scheme="http",
+    source_ip="2001:db8::7",
+    connection="c0ffee02",
+    started=1_700_000_001.0,
+    method="_other",
+    host="_other",
+    path='/a b"\\\u00fc\n\x1b[2J',
+    status=404,
+    outcome=Outcome.DENIED,
+    reason=Reason.NOT_PUBLISHED,
+    user_agent="-",
+    phases={Phase.REQUEST_HEADERS: 0.0005, Phase.ROUTE: 0.0001, Phase.TOTAL: 0.0007},
+)
+
+NO_MEMBER = dataclasses.replace(
+    TICKET,
+    id="00000000000000a4",
+    member=None,
+    attempts=0,
+    reused=None,
+    status=503,
+    response_bytes=0,
+    ended_by=Source.PROXY,
+    outcome=Outcome.NO_MEMBER,
+    server_fqdn=None,
+)
+
+EXCHANGES = (TICKET, POLL, SCAN, NO_MEMBER)
+
+
+def exercised() -> Metrics:
+    """Metrics after each kind of event was told once: every family has a series."""
+    metrics = Metrics()
+    metrics.configure(POLICY)
+    metrics.reload(True, 1_700_000_000.0, POLICY.version)
+    metrics.connection_opened("https")
+    metrics.poll_started()
+    metrics.rejected("https", "unknown_name")
+    metrics.access_log_dropped(1)
+    metrics.failover("pool01", "fe01")
+    for member in ("fe01", "fe02"):
+        metrics.member_check("pool01", member, "tcp", True)
+        metrics.member_check("pool01", member, "https", True)
+        metrics.member_state("pool01", member, True)
+        metrics.member_connections("pool01", member, 2)
+    for exchange in EXCHANGES:
+        metrics.observe(exchange)
+    return metrics
+
+
+def series(metrics: Metrics) -> dict[str, float]:
+    """Every series as Prometheus writes it, with its value; the process's own left out."""
+    return {
+        _series_name(sample.name, sample.labels): sample.value
+        for family in metrics.registry.collect()
+        if not family.name.startswith("process_")
+        for sample in family.samples
+    }
+
+
+def _series_name(name: str, labels: dict[str, Any]) -> str:
+    inside = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{name}{{{inside}}}" if inside else name
