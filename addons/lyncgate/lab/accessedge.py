@@ -1,0 +1,41 @@
+"""The Access Edge: where SIP clients outside connect. SIP only; it never carries web traffic."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lyncgate.lab.authority import server_context
+from lyncgate.lab.directory import Directory
+from lyncgate.lab.ntlm import Accounts
+from lyncgate.lab.pool import Pool
+from lyncgate.lab.ports import Ports
+from lyncgate.lab.sip import SipServer
+from lyncgate.lab.topology import MemberSpec
+
+
+class AccessEdge:
+    """A SIP server with the public SIP name's certificate."""
+
+    def __init__(
+        self,
+        spec: MemberSpec,
+        pools: Mapping[str, Pool],
+        directory: Directory,
+        accounts: Accounts,
+        ports: Ports,
+        certificates: Path,
+    ) -> None:
+        self.spec = spec
+        self._ports = ports
+        self._tls = server_context(certificates, spec.name)
+        self._sip = SipServer(spec.fqdn, directory, pools, accounts)
+
+    async def start(self, listen: Callable[[str, int], socket.socket]) -> None:
+        """Listen; `listen(address, port)` gives a bound socket."""
+        await self._sip.listen(listen(self.spec.address, self._ports.sip), self._tls)
+
+    def stop(self, *, reset: bool = False) -> None:
+        """Stop listening and close every connection; `reset`: with RST."""
+        self._sip.close(reset=reset)

@@ -1,0 +1,178 @@
+"""The whole lab in one process: pools, front ends, an Access Edge, on loopback.
+
+    async with Estate.start(directory) as estate:
+        rules = estate.rules_yaml()                       # for an edge in front of it
+        names = estate.names(("127.0.0.1", 8080), ("127.0.0.1", 8443))   # what phones then resolve
+        await estate.kill("fe01"); await estate.start_member("fe01")
+
+`start(directory, members=["fe02"])` runs some members only, with the plan that is in the directory: that
+is how one front end runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+from lyncgate.lab import rules, topology
+from lyncgate.lab.accessedge import AccessEdge
+from lyncgate.lab.directory import Directory
+from lyncgate.lab.frontend import FrontEnd
+from lyncgate.lab.names import Address, NameMap, NameRule
+from lyncgate.lab.ntlm import Accounts
+from lyncgate.lab.plan import PLAN_FILE, Plan
+from lyncgate.lab.pool import Pool
+from lyncgate.lab.ports import Ports
+from lyncgate.lab.ucwa import POLL_MINIMUM, Json
+
+
+class Estate:
+    """A running lab. Make it with `start`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.people = Directory()
+        self.pools = {
+            name: Pool(spec, self.people, plan.secret, plan.poll_minimum)
+            for name, spec in topology.POOLS.items()
+        }
+        self._accounts = Accounts(plan.accounts)
+        self._running: dict[str, FrontEnd | AccessEdge] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(
+        cls, directory: Path, *, members: Iterable[str] | None = None, poll_minimum: float = POLL_MINIMUM
+    ) -> AsyncIterator[Estate]:
+        """Run a new lab in `directory`, or only `members` of the lab that is planned there already.
+
+        `poll_minimum`: seconds, the shortest time-out that a poll may ask for (UCWA's own is 180).
+        """
+        if members is None:
+            plan = Plan.create(directory, poll_minimum)
+        else:
+            plan = cls.prepare(directory, poll_minimum)
+        estate = cls(plan)
+        try:
+            for name in topology.MEMBERS if members is None else members:
+                await estate.start_member(name)
+            yield estate
+        finally:
+            for name in tuple(estate._running):
+                await estate.stop_member(name)
+            plan.close()
+
+    @staticmethod
+    def prepare(directory: Path, poll_minimum: float = POLL_MINIMUM) -> Plan:
+        """The plan of a lab whose members run as processes of their own; made if there is none."""
+        if (directory / PLAN_FILE).exists():
+            return Plan.read(directory)
+        plan = Plan.create(directory, poll_minimum)
+        plan.close()
+        return plan
+
+    async def start_member(self, name: str) -> None:
+        """Start a server that is not running: `fe01`, `fe02`, `fe21`, or `sip` (the Access Edge)."""
+        spec = topology.MEMBERS[name]
+        server: FrontEnd | AccessEdge
+        if spec.pool is None:
+            server = AccessEdge(spec, self.pools, self.people, self._accounts, self.ports, self.directory)
+        else:
+            server = FrontEnd(
+                spec, self.pools[spec.pool], self.pools, self._accounts, self.ports, self.directory
+            )
+        self._running[name] = server
+        await server.start(self._plan.listen)
+
+    async def stop_member(self, name: str) -> None:
+        """Stop a server in good order."""
+        self._running.pop(name).stop()
+
+    async def kill(self, name: str) -> None:
+        """End a server at once: nothing listens, every connection is reset."""
+        self._running.pop(name).stop(reset=True)
+
+    @property
+    def directory(self) -> Path:
+        """Where the lab's files are."""
+        return self._plan.directory
+
+    @property
+    def ports(self) -> Ports:
+        """Port numbers, the same on every front end."""
+        return self._plan.ports
+
+    @property
+    def ca_file(self) -> Path:
+        """The root certificate to trust."""
+        return self.directory / "ca.pem"
+
+    def front_end(self, name: str) -> FrontEnd:
+        """A running front end. Raises KeyError."""
+        server = self._running[name]
+        if not isinstance(server, FrontEnd):
+            raise KeyError(name)
+        return server
+
+    def push_event(self, sip: str, event: Json) -> int:
+        """Something happens to a user: releases the polls of all applications; says how many there are."""
+        user = self.people.by_sip(sip)
+        if user is None:
+            raise KeyError(sip)
+        applications = self.pools[user.home].applications.of(user.sip)
+        for application in applications:
+            application.push(event)
+        return len(applications)
+
+    def rules_yaml(self, *, http_port: int = 0, https_port: int = 0, admin_port: int = 0) -> str:
+        """A rules.yaml for an edge in front of this lab."""
+        return rules.rules_yaml(
+            self.directory, self.ports, http_port=http_port, https_port=https_port, admin_port=admin_port
+        )
+
+    def names(self, edge_http: Address, edge_https: Address) -> NameMap:
+        """What a phone outside resolves when an edge stands in front: public names lead to the edge."""
+        return NameMap((*self._outside(), *_web("*", edge_http, edge_https)))
+
+    def names_without_edge(self, member: str = "fe01") -> NameMap:
+        """The same with no edge: public names lead straight to the external ports of a front end, those
+        of the other pools to their first member."""
+        straight: list[NameRule] = []
+        for pool in topology.POOLS.values():
+            if member not in pool.members:
+                straight += _web(pool.web, *self._external(pool.members[0]))
+        return NameMap((*self._outside(), *straight, *_web("*", *self._external(member))))
+
+    def _external(self, member: str) -> tuple[Address, Address]:
+        address = topology.MEMBERS[member].address
+        return (address, self.ports.external_http), (address, self.ports.external_https)
+
+    def _outside(self) -> tuple[NameRule, ...]:
+        """Internal names don't exist outside; SIP goes to the Access Edge and has no other names."""
+        access_edge = (topology.MEMBERS["sip"].address, self.ports.sip)
+        return (
+            NameRule("lyncdiscoverinternal.*", None, None),
+            NameRule("*.local", None, None),
+            NameRule(topology.SIP_HOST, 5061, access_edge),
+            NameRule(topology.SIP_HOST, 443, access_edge),
+            NameRule("sip*.*", None, None),
+        )
+
+    def describe(self) -> dict[str, object]:
+        """The running lab in JSON's terms: `lyncgate lab --json`."""
+        return {
+            "directory": str(self.directory),
+            "ca": str(self.ca_file),
+            "ports": dataclasses.asdict(self.ports),
+            "members": {
+                name: {"address": topology.MEMBERS[name].address, "pool": topology.MEMBERS[name].pool}
+                for name in self._running
+            },
+            "users": {user.sip: {"password": user.password, "home": user.home} for user in self.people.users},
+        }
+
+
+def _web(host: str, http: Address, https: Address) -> tuple[NameRule, NameRule]:
+    return NameRule(host, 80, http), NameRule(host, 443, https)

@@ -1,0 +1,144 @@
+"""A front end: four web sites, one SIP port, and the table of what is served where.
+
+Sites: external HTTPS and HTTP (4443 and 8080 in a real pool), internal HTTPS and HTTP (443 and 80). On
+plain HTTP there is only discovery's redirect document and the pages; the rest wants TLS, as IIS's 403.4
+says (our guess for the status). Paths are compared in lower case, as IIS does.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from lyncgate.lab import autodiscover, content, mobility, webticket
+from lyncgate.lab.authority import server_context
+from lyncgate.lab.call import Call, page
+from lyncgate.lab.ntlm import Accounts, ConnectionAuth
+from lyncgate.lab.pool import Pool
+from lyncgate.lab.ports import Ports
+from lyncgate.lab.sip import SipServer
+from lyncgate.lab.topology import DIALIN_HOST, MEET_HOST, AccessLocation, MemberSpec
+from lyncgate.lab.web import Handler, Request, Response, Site
+
+type Service = Callable[[Call], Awaitable[Response]]
+
+_TICKET = "/webticket/webticketservice.svc"
+
+# (lower-case path, also for what lies under it, service), first match wins.
+SERVICES: tuple[tuple[str, bool, Service], ...] = (
+    (autodiscover.ROOT, False, autodiscover.root),
+    (f"{autodiscover.ROOT}/user", False, autodiscover.user),
+    (f"{autodiscover.ROOT}/oauth/user", False, autodiscover.oauth_user),
+    (f"{autodiscover.ROOT}/domain", False, autodiscover.domain),
+    (f"{_TICKET}/mex", False, webticket.mex),
+    (_TICKET, False, webticket.issue),
+    ("/webticket/oauthtoken", False, webticket.oauth_token),
+    *((collection, True, mobility.applications) for collection in mobility.COLLECTIONS),
+    ("/abs/handler", True, content.windows_only),
+    ("/groupexpansion/service.svc", True, content.windows_only),
+    ("/datacollabweb/ext/handler", False, content.upload),
+    ("/collabcontent", True, content.download),
+    ("/meet", True, content.meet),
+    ("/dialin", True, content.dialin),
+)
+PLAIN_HTTP = (autodiscover.root, content.meet, content.dialin)
+
+COMMON_HEADERS = (
+    ("Cache-Control", "no-cache"),
+    ("Pragma", "no-cache"),
+    ("Server", "Microsoft-IIS/8.5"),
+    ("X-Powered-By", "ASP.NET"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+def find_service(host: str, path: str) -> Service | None:
+    """The service for a lower-case host and path. Simple URLs and discovery's name go by Host."""
+    if host == MEET_HOST:
+        return content.meet
+    if host == DIALIN_HOST:
+        return content.dialin
+    if path == "/" and host.startswith(("lyncdiscover.", "lyncdiscoverinternal.")):
+        return autodiscover.root
+    for prefix, below, service in SERVICES:
+        if path == prefix or (below and path.startswith(prefix + "/")):
+            return service
+    return None
+
+
+class FrontEnd:
+    """One member of a pool, listening on its own loopback address. Can be killed and started again."""
+
+    def __init__(
+        self,
+        spec: MemberSpec,
+        pool: Pool,
+        pools: Mapping[str, Pool],
+        accounts: Accounts,
+        ports: Ports,
+        certificates: Path,
+    ) -> None:
+        self.spec = spec
+        self.pool = pool
+        self._pools = pools
+        self._accounts = accounts
+        self._ports = ports
+        self._tls = server_context(certificates, pool.spec.name)
+        self._sites: list[Site[ConnectionAuth]] = []
+        self._sip: SipServer | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open web connections."""
+        return sum(len(site.connections) for site in self._sites)
+
+    async def start(self, listen: Callable[[str, int], socket.socket]) -> None:
+        """Listen; `listen(address, port)` gives a bound socket."""
+        ports, address = self._ports, self.spec.address
+        external, internal = AccessLocation.EXTERNAL, AccessLocation.INTERNAL
+        plan: tuple[tuple[int, AccessLocation, ssl.SSLContext | None], ...] = (
+            (ports.external_https, external, self._tls),
+            (ports.external_http, external, None),
+            (ports.internal_https, internal, self._tls),
+            (ports.internal_http, internal, None),
+        )
+        for port, location, tls in plan:
+            site = Site(self._handler(location, secure=tls is not None), self._new_auth)
+            await site.listen(listen(address, port), tls)
+            self._sites.append(site)
+        self._sip = SipServer(self.spec.fqdn, self.pool.directory, self._pools, self._accounts)
+        await self._sip.listen(listen(address, ports.sip), self._tls)
+
+    def stop(self, *, reset: bool = False) -> None:
+        """Stop listening and close every connection; `reset`: with RST, as a killed process."""
+        for site in self._sites:
+            site.close(reset=reset)
+        self._sites.clear()
+        if self._sip:
+            self._sip.close(reset=reset)
+            self._sip = None
+
+    def _new_auth(self) -> ConnectionAuth:
+        return ConnectionAuth(self._accounts)
+
+    def _handler(self, location: AccessLocation, *, secure: bool) -> Handler[ConnectionAuth]:
+        async def handle(request: Request, auth: ConnectionAuth) -> Response:
+            host = (request.header("host") or "").lower().partition(":")[0]
+            path = request.path.lower()
+            service = find_service(host, path)
+            if service is None:
+                response = page(404, "404 - File or directory not found.")
+            elif not secure and service not in PLAIN_HTTP:
+                response = page(403, "403.4 - Forbidden: SSL is required to view this resource.")
+            else:
+                response = await service(
+                    Call(request, auth, location, secure, path, host, self.spec.fqdn, self.pool, self._pools)
+                )
+            given = {name.lower() for name, _ in response.headers}
+            response.headers += [h for h in COMMON_HEADERS if h[0].lower() not in given]
+            response.headers.append(("X-MS-Server-Fqdn", self.spec.fqdn))
+            return response
+
+        return handle

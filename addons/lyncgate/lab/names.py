@@ -1,0 +1,50 @@
+"""Name to address, for clients of the lab: what DNS and fixed ports are in the real world.
+
+A rule is a glob of host names, a port, and where that really is; the first match counts, a name that no
+rule matches does not exist. The same rules serve our phone (`resolve`) and the SIPE driver
+(`sipe_arguments`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+
+type Address = tuple[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NameRule:
+    """`port` None: any port. `to` None: the name does not exist."""
+
+    host: str
+    port: int | None
+    to: Address | None
+
+
+class NoSuchNameError(OSError):
+    """The name does not exist, as a resolver would say."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NameMap:
+    """Rules in order."""
+
+    rules: tuple[NameRule, ...]
+
+    def resolve(self, host: str, port: int) -> Address:
+        """Where `host`:`port` really is. Raises NoSuchNameError."""
+        for rule in self.rules:
+            if fnmatch.fnmatchcase(host.lower(), rule.host) and rule.port in (None, port):
+                if rule.to is None:
+                    break
+                return rule.to
+        raise NoSuchNameError(f"{host}: no such name")
+
+    def sipe_arguments(self) -> list[str]:
+        """`--connect-to` options of the SIPE driver."""
+        arguments = []
+        for rule in self.rules:
+            address, port = rule.to or ("fail", "")
+            arguments += ["--connect-to", f"{rule.host}:{rule.port or ''}:{address}:{port}"]
+        return arguments

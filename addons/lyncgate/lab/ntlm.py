@@ -1,0 +1,91 @@
+"""Windows authentication of the lab: real NTLM, checked by pyspnego's acceptor, bound to a connection.
+
+The state of a handshake lives in a `ConnectionAuth`, one a connection, and nowhere else. A type 3
+message that comes on another connection than its challenge meets a context that never saw the
+challenge and is refused; that is what makes the lab a judge of a proxy (protocol reference §9.6).
+
+Seen on the wire with real clients (real-clients reference §2.8): three requests on one connection,
+each with its full body; SIPE, curl and requests-ntlm pass.
+Assumed, from how IIS is documented to behave: an authenticated connection stays authenticated for the
+requests that follow on it, whatever they carry, until a new handshake begins on it (a new type 1
+forgets who it was); a refused answer forgets the state, and the client has to start anew.
+`Negotiate` is answered with the same acceptor through SPNEGO; Kerberos is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import spnego
+from spnego.exceptions import SpnegoError
+
+CHALLENGES = ("Negotiate", "NTLM")  # two header lines; a proxy that joins them breaks some clients
+MALFORMED = (SpnegoError, ValueError, IndexError, KeyError, struct.error)  # what pyspnego says of bad tokens
+_TYPE_1 = b"NTLMSSP\0\1\0\0\0"
+
+
+class Accounts:
+    """The account file that pyspnego reads. It finds it by an environment variable, so that variable is
+    set only while pyspnego runs: several labs can live in one process. Not for use by threads."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = str(file)
+
+    @contextlib.contextmanager
+    def visible(self) -> Iterator[None]:
+        """For the time of one synchronous call into pyspnego."""
+        before = os.environ.get("NTLM_USER_FILE")
+        os.environ["NTLM_USER_FILE"] = self._file
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["NTLM_USER_FILE"]
+            else:
+                os.environ["NTLM_USER_FILE"] = before
+
+
+class ConnectionAuth:
+    """Windows authentication on one connection. `principal`: UPN or `DOMAIN\\name`, None: nobody yet."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self.principal: str | None = None
+        self._accounts = accounts
+        self._context: spnego.ContextProxy | None = None
+
+    def challenge(self, authorization: str | None) -> tuple[str, ...]:
+        """Take an Authorization header; say what WWW-Authenticate lines to answer 401 with.
+
+        No lines: the connection is authenticated, see `principal`.
+        """
+        scheme, _, parameter = (authorization or "").partition(" ")
+        if scheme.lower() not in ("ntlm", "negotiate"):
+            return () if self.principal else CHALLENGES
+        self.principal = None
+        try:
+            answer = self._step(scheme.lower(), base64.b64decode(parameter, validate=True))
+        except (binascii.Error, *MALFORMED):
+            self._context = None
+            return CHALLENGES
+        if answer is None:
+            return ()
+        return (f"{scheme} {base64.b64encode(answer).decode()}",)
+
+    def _step(self, scheme: str, token: bytes) -> bytes | None:
+        """The next message for the client; None: it is who it says."""
+        with self._accounts.visible():
+            if self._context is None or token.startswith(_TYPE_1):
+                self._context = spnego.server(protocol=scheme)
+            context = self._context
+            answer = context.step(token)
+        if not context.complete:
+            return answer or b""
+        self.principal = context.client_principal
+        self._context = None
+        return None

@@ -1,0 +1,76 @@
+"""The plan of a lab: what all its processes must agree on, kept in `lab.json` of its directory.
+
+    {"version": 1, "secret": "<hex>", "ports": {"external_https": 40123, …}, "poll_minimum": 180.0}
+
+Whoever comes first makes the directory: certificates, NTLM accounts, secret, ports. A lab that runs as
+one process keeps the port sockets; members that run as processes of their own bind them by number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import socket
+from pathlib import Path
+
+from lyncgate.lab import authority, topology
+from lyncgate.lab.directory import Directory
+from lyncgate.lab.ports import Ports, Reserved, bound, reserve
+from lyncgate.lab.ucwa import POLL_MINIMUM
+
+PLAN_FILE = "lab.json"
+ACCOUNTS_FILE = "ntlm-accounts"
+VERSION = 1
+
+
+@dataclasses.dataclass(slots=True)
+class Plan:
+    """`secret` signs web tickets; `poll_minimum` is the shortest poll time-out, in seconds;
+    `reserved`: sockets of the ports, until a listener takes them."""
+
+    directory: Path
+    secret: bytes
+    ports: Ports
+    poll_minimum: float = POLL_MINIMUM
+    reserved: Reserved = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def create(cls, directory: Path, poll_minimum: float = POLL_MINIMUM) -> Plan:
+        """Make everything new in `directory`, which is made if need be."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authority.write_certificates(directory)
+        authority.write_private(directory / ACCOUNTS_FILE, Directory().ntlm_accounts().encode())
+        ports, reserved = reserve([member.address for member in topology.MEMBERS.values()])
+        plan = cls(directory, secrets.token_bytes(32), ports, poll_minimum, reserved)
+        written = {
+            "version": VERSION,
+            "secret": plan.secret.hex(),
+            "ports": dataclasses.asdict(ports),
+            "poll_minimum": poll_minimum,
+        }
+        authority.write_private(directory / PLAN_FILE, json.dumps(written, indent=1).encode() + b"\n")
+        return plan
+
+    @classmethod
+    def read(cls, directory: Path) -> Plan:
+        """The plan that is in `directory`. Raises OSError or ValueError when there is none."""
+        values = json.loads((directory / PLAN_FILE).read_bytes())
+        if values.get("version") != VERSION:
+            raise ValueError(f"{directory / PLAN_FILE}: version {values.get('version')!r}, not {VERSION}")
+        secret = bytes.fromhex(values["secret"])
+        return cls(directory, secret, Ports(**values["ports"]), values["poll_minimum"])
+
+    @property
+    def accounts(self) -> Path:
+        """The NTLM account file."""
+        return self.directory / ACCOUNTS_FILE
+
+    def listen(self, address: str, port: int) -> socket.socket:
+        """A bound socket: the reserved one, once, else a new one."""
+        return self.reserved.pop((address, port), None) or bound(address, port)
+
+    def close(self) -> None:
+        """Give up the ports that nobody took."""
+        while self.reserved:
+            self.reserved.popitem()[1].close()

@@ -1,0 +1,32 @@
+"""A front-end pool: what its members share.
+
+In one process the members share the UCWA applications and the registrations too, as a real pool's web
+layer does by handing a request on to the user's home server (protocol reference §6.6). Members that run
+as processes of their own (`lyncgate lab --member`) share the directory and the ticket key only: an
+application made at one of them is unknown at the other.
+"""
+
+from __future__ import annotations
+
+from lyncgate.lab.directory import Directory
+from lyncgate.lab.registrar import Registrar
+from lyncgate.lab.tickets import TicketOffice
+from lyncgate.lab.topology import AccessLocation, PoolSpec
+from lyncgate.lab.ucwa import Applications
+
+
+class Pool:
+    """The state of one pool. `poll_minimum`: seconds, the shortest time-out a poll may ask for."""
+
+    def __init__(self, spec: PoolSpec, directory: Directory, secret: bytes, poll_minimum: float) -> None:
+        self.spec = spec
+        self.directory = directory
+        self.tickets = TicketOffice(secret, spec.name, f"https://{spec.fqdn}/webticket/webticketservice.svc")
+        self.applications = Applications(poll_minimum)
+        self.registrar = Registrar()
+
+    def web_url(self, location: AccessLocation, path: str) -> str:
+        """An absolute URL of the pool's web services as the site hands it out: the published port, never
+        4443 (protocol reference §2.1)."""
+        host = self.spec.web if location is AccessLocation.EXTERNAL else self.spec.fqdn
+        return f"https://{host}{path}"

@@ -1,0 +1,76 @@
+"""The rules.yaml of an edge in front of the lab, with the lab's ports and certificates filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from lyncgate.lab import topology
+from lyncgate.lab.authority import CA_FILE
+from lyncgate.lab.ports import Ports
+
+LOOPBACK = "127.0.0.1"
+
+
+def rules_yaml(
+    directory: Path, ports: Ports, *, http_port: int = 0, https_port: int = 0, admin_port: int = 0
+) -> str:
+    """The text of rules.yaml; port 0 lets the edge choose. `directory`: where the lab's files are."""
+    pools = {
+        name: {
+            "members": [{"name": m, "host": topology.MEMBERS[m].address} for m in pool.members],
+            "bridge": {"http": ports.external_http, "https": ports.external_https},
+            "tls": {"ca": str(directory / CA_FILE), "name": pool.fqdn},
+            "health": {"tcp": ports.sip, "every": "1s", "timeout": "1s", "fall": 2, "rise": 1},
+        }
+        for name, pool in topology.POOLS.items()
+    }
+    domains = {
+        name: {
+            "web_services": topology.POOLS[domain.pool].web,
+            "pool": domain.pool,
+            "lyncdiscover": {"http": "answer", "https": "forward"},
+        }
+        for name, domain in topology.DOMAINS.items()
+    }
+    emea = topology.POOLS["pool02"]
+    listeners = {
+        "http": {"bind": [f"{LOOPBACK}:{http_port}"], "protocol": "http", "redirect": "https"},
+        "https": {
+            "bind": [f"{LOOPBACK}:{https_port}"],
+            "protocol": "https",
+            "certificates": [
+                {
+                    "cert": str(directory / "edge.pem"),
+                    "key": str(directory / "edge.key"),
+                    "root": str(directory / CA_FILE),
+                }
+            ],
+        },
+    }
+    publications: list[dict[str, object]] = [
+        {
+            "name": f"web services {name}",
+            "hosts": [pool.web],
+            "paths": ["/*"],
+            "except": ["/cscp", "/ocspowershell"],
+            "pool": name,
+        }
+        for name, pool in topology.POOLS.items()
+    ]
+    publications.append(
+        {"name": "simple urls", "hosts": [topology.MEET_HOST, topology.DIALIN_HOST], "pool": "pool01"}
+    )
+    rules = {
+        "version": 1,
+        "lync": {
+            "domains": domains,
+            "users": [{"match": "erin@contoso.example", "web_services": emea.web, "pool": emea.name}],
+        },
+        "listeners": listeners,
+        "pools": pools,
+        "publications": publications,
+        "admin": {"bind": f"{LOOPBACK}:{admin_port}"},
+    }
+    return yaml.safe_dump(rules, sort_keys=False)

@@ -1,0 +1,86 @@
+"""The fixed facts of the lab's world: pools, front ends, SIP domains, their names and addresses.
+
+Everything else in the lab derives from these tables. Names are those of documentation (`.example`,
+RFC 2606) outside and `contoso.local` inside, as in a typical Active Directory forest of the time.
+
+Each front end has a loopback address of its own, so that all members of a pool can have the *same*
+port numbers, as a real pool has (a bridge in rules.yaml names ports per pool, not per member).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+SIP_HOST = "sip.contoso.example"  # the Access Edge: where external SIP clients go, not through the proxy
+REALM = "SIP Communications Service"
+
+
+class AccessLocation(enum.StrEnum):
+    """Which web site of a front end took the request; the port tells (protocol reference §2.1)."""
+
+    INTERNAL = "Internal"
+    EXTERNAL = "External"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """A pool: its internal name, its external web services name, and its members."""
+
+    name: str
+    fqdn: str
+    web: str
+    members: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MemberSpec:
+    """A server: a front end of `pool`, or the Access Edge (`pool` is None)."""
+
+    name: str
+    fqdn: str
+    address: str
+    pool: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DomainSpec:
+    """A SIP domain, its NetBIOS (NTLM) name, and the pool that discovery leads to by default."""
+
+    name: str
+    netbios: str
+    pool: str
+
+
+POOLS = {
+    "pool01": PoolSpec("pool01", "pool01.contoso.local", "lyncweb.contoso.example", ("fe01", "fe02")),
+    "pool02": PoolSpec("pool02", "pool02.contoso.local", "lyncweb-emea.contoso.example", ("fe21",)),
+}
+
+MEMBERS = {
+    "fe01": MemberSpec("fe01", "fe01.contoso.local", "127.0.0.11", "pool01"),
+    "fe02": MemberSpec("fe02", "fe02.contoso.local", "127.0.0.12", "pool01"),
+    "fe21": MemberSpec("fe21", "fe21.contoso.local", "127.0.0.21", "pool02"),
+    "sip": MemberSpec("sip", SIP_HOST, "127.0.0.31", None),
+}
+
+DOMAINS = {
+    "contoso.example": DomainSpec("contoso.example", "CONTOSO", "pool01"),
+    "fabrikam.example": DomainSpec("fabrikam.example", "FABRIKAM", "pool01"),
+    "emea.contoso.example": DomainSpec("emea.contoso.example", "EMEA", "pool02"),
+}
+
+MEET_HOST = "meet.contoso.example"
+DIALIN_HOST = "dialin.contoso.example"
+
+
+def public_names() -> tuple[str, ...]:
+    """Every name that phones use on the web, in the order in which a certificate lists them."""
+    discover = tuple(f"lyncdiscover.{domain}" for domain in DOMAINS)
+    return (*(pool.web for pool in POOLS.values()), *discover, MEET_HOST, DIALIN_HOST)
+
+
+def pool_names(pool: PoolSpec) -> tuple[str, ...]:
+    """Names in a pool's certificate: the pool, its members, and the public names it answers to, as
+    Microsoft has them in the internal certificate too (a request arrives with the public Host)."""
+    return (pool.fqdn, *(MEMBERS[name].fqdn for name in pool.members), *public_names())
