@@ -30,8 +30,9 @@ type Reserved = dict[tuple[str, int], socket.socket]
 
 
 def bound(address: str, port: int) -> socket.socket:
-    """A bound TCP socket that can follow a killed listener on the same port."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    """A bound TCP socket that can follow a killed listener on the same port. It says that it is TCP:
+    asyncio turns Nagle's algorithm off only where the socket's protocol number says so."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
@@ -71,7 +72,7 @@ def _same_port(addresses: Sequence[str]) -> tuple[int, Reserved]:
 def _exclusive(address: str, port: int) -> socket.socket:
     """Bound without SO_REUSEADDR, which would let two labs bind the same port while neither listens yet;
     set afterwards, so that the port can be taken again while old connections are in TIME_WAIT."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.bind((address, port))
     except OSError:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import http
 import logging
 import socket
 import ssl
@@ -191,7 +192,9 @@ class Connection[S](asyncio.Protocol):
             headers.append(("Content-Length", str(response.length)))
         else:
             headers.append(("Transfer-Encoding", "chunked"))
-        self._write(transport, h11.Response(status_code=response.status, headers=headers), flush=False)
+        reason = http.HTTPStatus(response.status).phrase
+        head = h11.Response(status_code=response.status, headers=headers, reason=reason)
+        self._write(transport, head, flush=False)
         if request.method != "HEAD":
             if isinstance(response.body, bytes):
                 self._write(transport, h11.Data(data=response.body), flush=False)

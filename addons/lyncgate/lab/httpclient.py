@@ -1,0 +1,102 @@
+"""An HTTP/1.1 client that shows its connections: one `HttpConnection` is one TCP (and TLS) connection.
+
+The phone needs that: NTLM's three requests must share a connection, and what a sign-in is worth is
+measured by connect, TLS and request apart. h11 frames; nothing is retried, followed or decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ssl
+from collections.abc import Sequence
+
+import h11
+
+from lyncgate.lab.names import NameMap
+
+CHUNK = 64 * 1024
+FAILURES = (OSError, EOFError, h11.ProtocolError)  # TimeoutError and ssl.SSLError are OSErrors
+
+type Headers = Sequence[tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole response; header names in lower case, repeats kept."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first field of this name."""
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+    def all(self, name: str) -> list[str]:
+        """All fields of this name."""
+        return [value for key, value in self.headers if key == name.lower()]
+
+
+class HttpConnection:
+    """An open connection to `host`. Make it with `open`; requests go one after the other."""
+
+    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.host = host
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.CLIENT)
+
+    @classmethod
+    async def open(cls, host: str, port: int, names: NameMap, tls: ssl.SSLContext | None) -> HttpConnection:
+        """Connect where `names` says that `host`:`port` is. TLS checks the real name."""
+        address, real_port = names.resolve(host, port)
+        reader, writer = await asyncio.open_connection(
+            address, real_port, ssl=tls, server_hostname=host if tls else None, limit=4 * CHUNK
+        )
+        return cls(host, reader, writer)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request can be sent."""
+        return self._http.our_state is h11.IDLE and not self._reader.at_eof()
+
+    async def request(self, method: str, target: str, headers: Headers = (), body: bytes = b"") -> Reply:
+        """Send a request and read the whole answer. Raises one of FAILURES."""
+        fields = [("Host", self.host), *headers]
+        if body or method in ("POST", "PUT"):
+            fields.append(("Content-Length", str(len(body))))
+        out = [self._http.send(h11.Request(method=method, target=target, headers=fields))]
+        if body:
+            out.append(self._http.send(h11.Data(data=body)))
+        out.append(self._http.send(h11.EndOfMessage()))
+        self._writer.writelines([data for data in out if data])
+        await self._writer.drain()
+        reply = await self._reply()
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+        return reply
+
+    async def _reply(self) -> Reply:
+        head: h11.Response | None = None
+        body = bytearray()
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(await self._reader.read(CHUNK))
+            elif isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage) and head is not None:
+                headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in head.headers)
+                return Reply(head.status_code, headers, bytes(body))
+            elif isinstance(event, h11.ConnectionClosed):
+                raise EOFError("connection closed before an answer came")
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        with contextlib.suppress(*FAILURES):
+            await self._writer.wait_closed()
