@@ -1,0 +1,62 @@
+"""The command line: `lyncgate <command>`. A command is a file here, and a line in COMMANDS.
+
+A command's file is imported only when it is used, so that `lyncgate check` does not wait for the
+proxy engine. Exit codes: 0 fine, 1 the command's own bad outcome (said on stderr), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+# The function of that name in lyncgate.cli.<name>; its docstring is the help.
+COMMANDS = (
+    "check",
+    "explain",
+    "schema",
+)
+
+
+class _Commands(TyperGroup):
+    """The commands of COMMANDS, imported on demand."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(cmd_name)(getattr(importlib.import_module(f"lyncgate.cli.{cmd_name}"), cmd_name))
+        command = typer.main.get_command(alone)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        versions = [f"{name} {importlib.metadata.version(name)}" for name in ("lyncgate", "mitmproxy")]
+        typer.echo(f"{', '.join(versions)}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def lyncgate(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Versions, and nothing else.")
+    ] = False,
+) -> None:
+    """A reverse proxy for Lync and Skype for Business pools that knows what Lync is."""
+
+
+def main() -> None:
+    """Entry point of the `lyncgate` script."""
+    app(prog_name="lyncgate")

@@ -1,0 +1,153 @@
+"""Loading rules.yaml: text → checked, compiled Policy, or everything that is wrong with it.
+
+    loaded = load(text, filename="rules.yaml", read=read_file, now=time.time(), anchors=bundle)
+    if loaded.policy is None:
+        print(*loaded.problems, sep="\\n")
+
+Pure: `read` is the shell's, and so is the time. Whatever the text is, the outcome is a `Loaded`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os.path
+from collections.abc import Callable
+
+from pydantic import BaseModel
+
+from lyncgate.policy import checks, lyncbreakers, routetests, tlsfiles
+from lyncgate.policy.compile import compile_rules
+from lyncgate.policy.model import Rules, TestFile
+from lyncgate.policy.policy import Policy
+from lyncgate.policy.problem import Problem, Report
+from lyncgate.policy.shape import validate
+from lyncgate.policy.source import SourceError, parse
+from lyncgate.policy.tlsfiles import Files, Read
+
+# Each check with the sections it looks at: it runs when those are sound.
+CHECKS: tuple[tuple[Callable[[Rules, Report], None], str], ...] = (
+    (checks.check_listeners, "listeners"),
+    (checks.check_binds, "listeners admin"),
+    (checks.check_pools, "pools"),
+    (checks.check_pool_names, "pools publications lync"),
+    (checks.check_publication_names, "publications"),
+    (checks.check_reach, "publications"),
+    (checks.check_bridging, "publications pools lync"),
+    (checks.check_web_services, "publications lync"),
+    (checks.check_users, "lync"),
+    (checks.check_limits, "limits"),
+    (checks.check_timeouts, "timeouts pools"),
+    (lyncbreakers.check_bridges, "pools publications"),
+    (lyncbreakers.check_timeouts, "timeouts"),
+    (lyncbreakers.check_publications, "publications"),
+    (lyncbreakers.check_affinity, "pools"),
+    (lyncbreakers.check_listeners, "listeners"),
+    (lyncbreakers.check_upstream_tls, "pools"),
+    (lyncbreakers.check_lyncdiscover, "lync"),
+    (routetests.check_expectations, "tests"),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Loaded:
+    """`policy`: None if any problem is an error. `problems`: in the order of the text. `files`: all that
+    the outcome depends on beside the text itself; a tests file that may yet appear is among them. `tests`:
+    number of route tests. `rules`: what was written, with every default; None if its shape is wrong."""
+
+    policy: Policy | None
+    problems: tuple[Problem, ...]
+    files: tuple[str, ...] = ()
+    tests: int = 0
+    rules: Rules | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Shaped[M: BaseModel]:
+    """A text as its model, as far as it goes. `broken`: sections left out of the model."""
+
+    model: M | None
+    broken: frozenset[str]
+    report: Report
+
+
+def load(
+    text: str, *, filename: str, read: Read, now: float, anchors: bytes | None, directory: str | None = None
+) -> Loaded:
+    """`filename`: as problems show it. `directory`: where relative file names begin, by default the
+    directory of `filename`. `read`: content of a file, or OSError. `now`: Unix time. `anchors`: PEM bundle
+    of the authorities that clients trust; None: none but those that the rules name."""
+    files = Files(read, os.path.dirname(filename) if directory is None else directory)  # noqa: PTH120 (no I/O)
+    files.digest.update(text.encode("utf-8", "surrogatepass"))
+    written = _shape(text, filename, Rules)
+    beside = _tests_beside(filename, files)
+    rules, broken, report = written.model, written.broken, written.report
+    if rules is None:
+        return _loaded(None, written, beside, files)
+    for check, sections in CHECKS:
+        if broken.isdisjoint(sections.split()):
+            check(rules, report)
+    shown: tlsfiles.Shown = {}
+    if "listeners" not in broken:
+        shown = tlsfiles.read_certificates(rules, report, files, anchors=anchors or b"", now=now)
+    if "pools" not in broken:
+        tlsfiles.check_authorities(rules, report, files)
+    if broken.isdisjoint(("listeners", "lync", "pools", "publications")):
+        tlsfiles.check_names(rules, shown, report)
+    if broken or report.failed or beside.report.failed:
+        return _loaded(None, written, beside, files)
+    version = files.digest.hexdigest()[:12]
+    policy = compile_rules(rules, version=version, directory=files.directory, certificates=shown)
+    routetests.run(policy, rules.tests, report)
+    routetests.run(policy, beside.model.tests if beside.model else [], beside.report)
+    return _loaded(policy, written, beside, files)
+
+
+def _loaded(
+    policy: Policy | None, written: _Shaped[Rules], beside: _Shaped[TestFile], files: Files
+) -> Loaded:
+    """The outcome: no policy if there was any error."""
+    failed = written.report.failed or beside.report.failed
+    tests = sum(len(shaped.model.tests) for shaped in (written, beside) if shaped.model)
+    return Loaded(
+        policy=None if failed else policy,
+        problems=(*sorted(written.report.problems), *sorted(beside.report.problems)),
+        files=tuple(dict.fromkeys(files.paths)),
+        tests=tests,
+        rules=None if written.broken else written.model,
+    )
+
+
+def _shape[M: BaseModel](text: str, filename: str, model: type[M]) -> _Shaped[M]:
+    try:
+        document = parse(text)
+    except SourceError as error:
+        report = Report(filename, {}, {})
+        report.at(error.mark, (), error.message)
+        return _Shaped(None, frozenset(), report)
+    report = Report(filename, document.values, document.keys)
+    for mark, key in document.duplicates:
+        report.at(mark, key, "found the key again; allowed: each key once")
+    made, broken = validate(model, document, report)
+    return _Shaped(made, broken, report)
+
+
+def _tests_beside(filename: str, files: Files) -> _Shaped[TestFile]:
+    """rules.tests.yaml, if there is one."""
+    name = f"{os.path.splitext(filename)[0]}.tests.yaml"  # noqa: PTH122 (no I/O)
+    nothing = _Shaped[TestFile](None, frozenset(), Report(name, {}, {}))
+    try:
+        content = files.get(os.path.basename(name))  # noqa: PTH119 (no I/O)
+    except FileNotFoundError:
+        return nothing
+    except OSError as error:
+        nothing.report.error((), f"{error.strerror or error}; allowed: a readable file, or none")
+        return nothing
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        nothing.report.error((), f"found the byte {content[error.start]:#04x}; allowed: UTF-8 text")
+        return nothing
+    shaped = _shape(text, name, TestFile)
+    if shaped.model and not shaped.broken:
+        routetests.check_expectations(shaped.model, shaped.report)
+    return shaped
