@@ -67,6 +67,10 @@ class Bridge:
     http: int | None = 8080
     https: int | None = 4443
 
+    def port(self, scheme: Scheme) -> int | None:
+        """The upstream port for `scheme`."""
+        return self.http if scheme == Scheme.HTTP else self.https
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UpstreamTls:
