@@ -1,0 +1,59 @@
+"""`lyncgate serve`: run the edge until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lyncgate.cli.rules import show_problems
+from lyncgate.engine.master import StartError
+from lyncgate.engine.rules import read_rules
+from lyncgate.engine.serve import Running
+from lyncgate.engine.serve import serve as serve_edge
+
+
+def serve(
+    rules: Annotated[Path, typer.Option(help="The rules to serve by.")] = Path("rules.yaml"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say where it listens in one line of JSON.")
+    ] = False,
+) -> None:
+    """Serve by rules.yaml. SIGHUP or a changed file reloads it; SIGTERM lets exchanges end, then stops."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    # mitmproxy quotes what clients sent, credentials included, in messages below an error.
+    logging.getLogger("mitmproxy").setLevel(logging.ERROR)
+    try:
+        loaded = read_rules(rules)
+    except OSError as error:
+        typer.echo(f"{rules}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+    show_problems(loaded.problems)
+    if loaded.policy is None:
+        raise typer.Exit(1)
+
+    def started(running: Running) -> None:
+        typer.echo(_json(running) if as_json else _text(rules, running), err=not as_json)
+
+    try:
+        asyncio.run(serve_edge(rules, loaded, started))
+    except StartError as error:
+        typer.echo(f"lyncgate: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _json(running: Running) -> str:
+    return json.dumps({"listeners": running.addresses, "admin": running.admin})
+
+
+def _text(rules: Path, running: Running) -> str:
+    lines = [f"serving by {rules}, version {running.master.edge.edge.policy.version}"]
+    for name, addresses in running.addresses.items():
+        lines.extend(f"  {name:8} {host}:{port}" for host, port in addresses)
+    if running.admin:
+        lines.append(f"  admin    http://{running.admin[0]}:{running.admin[1]}/metrics")
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""The edge's addons in the order in which a request meets them, as one mitmproxy addon."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from lyncgate.edge.guard import Guard
+from lyncgate.edge.headers import HeaderFields
+from lyncgate.edge.health import HealthChecks, HealthObserver
+from lyncgate.edge.identity import Identity
+from lyncgate.edge.lyncdiscover import Lyncdiscover
+from lyncgate.edge.publish import Publish, PublishObserver
+from lyncgate.edge.records import Observer, Records, Sink
+from lyncgate.edge.redirect import Redirects
+from lyncgate.edge.route import Route
+from lyncgate.edge.state import EdgeState
+from lyncgate.policy.policy import Policy
+
+
+class EdgeObserver(Observer, HealthObserver, PublishObserver, Protocol):
+    """Everything that the edge reports, as it happens."""
+
+
+class EdgeAddons:
+    """Loaded by `lyncgate serve` and by addons/edge.py alike."""
+
+    name = "lyncgate"
+
+    def __init__(self, policy: Policy, observer: EdgeObserver, *sinks: Sink) -> None:
+        """Raises OSError or OpenSSL.SSL.Error if a certificate or CA file can't be used."""
+        self.edge = EdgeState(policy)
+        self.identity = Identity(self.edge)
+        self.identity.adopt(policy)
+
+        self.addons: list[Any] = [
+            self.identity,
+            Route(self.edge),
+            Guard(self.edge),
+            Redirects(self.edge),
+            Lyncdiscover(self.edge),
+            Publish(self.edge, observer),
+            HeaderFields(self.edge),
+            HealthChecks(self.edge, observer),
+            Records(self.edge, observer, *sinks),
+        ]
+
+    def adopt(self, policy: Policy) -> None:
+        """Put a new policy in force. If its files can't be read the old one stays; raises as above."""
+        self.identity.adopt(policy)
+        self.edge.adopt(policy)

@@ -1,0 +1,132 @@
+"""What a client may send as HTTP/1.1: llhttp's strict framing, and the policy's limits on heads.
+
+mitmproxy's own parser has no size limit and lets bare line feeds, folded lines and control bytes
+through. Every byte passes llhttp here first; what it refuses never reaches mitmproxy. Sans-I/O:
+`feed()` says what is wrong, the connection answers and closes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import httptools
+
+from lyncgate.policy.policy import Limits
+
+
+class Fault(enum.StrEnum):
+    """Why bytes were refused. A closed list: it is a metric label."""
+
+    MALFORMED = "malformed"
+    HEAD_TOO_LARGE = "head_too_large"
+    TOO_MANY_HEADERS = "too_many_headers"
+    URL_TOO_LONG = "url_too_long"
+    HOST = "host"  # none, or more than one
+    VERSION = "version"  # not HTTP/1.1
+    TRAILERS = "trailers"
+    PIPELINE = "pipeline"  # too much sent ahead of an answer
+    HEAD_TIMEOUT = "head_timeout"
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    UNKNOWN_NAME = "unknown_name"  # TLS for a name that no certificate of the listener covers
+    NOT_TLS = "not_tls"  # bytes on a TLS listener that are no ClientHello
+    SIP = "sip"  # a SIP client fell through to this address (protocol reference F19)
+
+
+STATUS: dict[Fault, int] = {
+    Fault.MALFORMED: 400,
+    Fault.HEAD_TOO_LARGE: 431,
+    Fault.TOO_MANY_HEADERS: 431,
+    Fault.URL_TOO_LONG: 414,
+    Fault.HOST: 400,
+    Fault.VERSION: 505,
+    Fault.TRAILERS: 400,
+    Fault.PIPELINE: 400,
+    Fault.HEAD_TIMEOUT: 408,
+    Fault.SIP: 400,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rejection:
+    """Bytes refused before there was a request. `source_ip`: textual address of the client."""
+
+    listener: str
+    scheme: str
+    source_ip: str
+    connection: str
+    fault: Fault
+
+
+class Framing:
+    """Follows one client connection. After a fault it must not be fed again."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._fault: Fault | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._in_head = False
+        self._in_body = False
+        self._unfinished = 0  # bytes of a head that has not ended
+
+    def feed(self, data: bytes) -> Fault | None:
+        """Take what the client sent; None if it is good so far."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # llhttp stops at a request to upgrade. We forward none (hop-by-hop), so what
+                # follows is the next request.
+                data = data[upgrade.args[0] :]
+                self._start()
+                continue
+            except httptools.HttpParserError:
+                return self._fault or (Fault.SIP if b" SIP/2.0\r\n" in data else Fault.MALFORMED)
+            break
+        if self._fault is None and self._in_head:
+            self._unfinished += len(data)
+            if self._unfinished > self._limits.head:
+                return Fault.HEAD_TOO_LARGE
+        return self._fault
+
+    # llhttp's callbacks. They note a fault and go on: raising through C is slower and says less.
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._in_body = True, False
+        self._size = self._count = self._hosts = self._url = self._unfinished = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += len(url)
+        self._size += len(url)
+        if self._url > self._limits.url:
+            self._note(Fault.URL_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            self._note(Fault.TRAILERS)
+            return
+        self._count += 1
+        self._size += len(name) + len(value or b"") + 4
+        if name.lower() == b"host":
+            self._hosts += 1
+        if self._count > self._limits.headers:
+            self._note(Fault.TOO_MANY_HEADERS)
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        if self._size > self._limits.head:
+            self._note(Fault.HEAD_TOO_LARGE)
+        if self._parser.get_http_version() != "1.1":
+            self._note(Fault.VERSION)
+        elif self._hosts != 1:
+            self._note(Fault.HOST)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+
+    def _note(self, fault: Fault) -> None:
+        if self._fault is None:
+            self._fault = fault

@@ -1,0 +1,122 @@
+"""Active health checks of pool members.
+
+Microsoft has load balancers watch the SIP port 5061, so that the web services of a front end go out
+of service with its registrar (protocol reference §9.11). That says nothing of the web site itself,
+hence a second check: HTTPS to the bridged port with the pool's public Host. Both are reported apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import ssl
+from typing import Protocol
+
+from lyncgate.edge.pool import CheckName, MemberState, PoolState
+from lyncgate.edge.state import EdgeState
+from lyncgate.policy.policy import Policy, Pool
+
+ALIVE_BELOW = 500  # a 401 or 404 is a living web site
+
+
+class HealthObserver(Protocol):
+    def member_check(self, pool: str, member: str, check: CheckName, up: bool) -> None: ...
+    def member_state(self, pool: str, member: str, up: bool) -> None: ...
+
+
+class HealthChecks:
+    """An addon: one task per member and check, for as long as the policy has it."""
+
+    def __init__(self, edge: EdgeState, observer: HealthObserver) -> None:
+        self.edge = edge
+        self.observer = observer
+        self._tasks: list[asyncio.Task[None]] = []
+        edge.adopted.append(self._restart)
+
+    def running(self) -> None:
+        self._restart(self.edge.policy)
+
+    def done(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+
+    def _restart(self, policy: Policy) -> None:
+        self.done()
+        for pool in self.edge.pools.values():
+            for member in pool.members:
+                for check in _checks(pool.pool):
+                    self._tasks.append(
+                        asyncio.get_running_loop().create_task(
+                            self._watch(pool, member, check), name=f"health {member.name} {check}"
+                        )
+                    )
+
+    async def _watch(self, pool: PoolState, member: MemberState, check: CheckName) -> None:
+        health = pool.pool.health
+        probe = _tcp if check == "tcp" else _https
+        while True:
+            try:
+                async with asyncio.timeout(health.timeout):
+                    good = await probe(pool.pool, member)
+            except (OSError, ssl.SSLError, TimeoutError, ValueError, EOFError):
+                good = False
+            self._report(pool, member, check, good)
+            await asyncio.sleep(health.every)
+
+    def _report(self, pool: PoolState, member: MemberState, check: CheckName, good: bool) -> None:
+        member.record(check, good, pool.pool)
+        self.observer.member_check(pool.pool.name, member.name, check, member.checks[check].up)
+        self.observer.member_state(pool.pool.name, member.name, member.usable)
+
+
+def _checks(pool: Pool) -> list[CheckName]:
+    checks: list[CheckName] = []
+    if pool.health.tcp is not None:
+        checks.append("tcp")
+    if pool.health.https is not None and pool.bridge.https is not None:
+        checks.append("https")
+    return checks
+
+
+async def _tcp(pool: Pool, member: MemberState) -> bool:
+    _, writer = await asyncio.open_connection(member.member.host, pool.health.tcp)
+    await _close(writer)
+    return True
+
+
+async def _https(pool: Pool, member: MemberState) -> bool:
+    """GET with the public Host; any answer under 500 from a member that proves who it is."""
+    name = pool.tls.name or member.member.host
+    reader, writer = await asyncio.open_connection(
+        member.member.host, pool.bridge.https, ssl=_context(pool), server_hostname=name
+    )
+    try:
+        if pool.tls.pins:
+            leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+            if hashlib.sha256(leaf).hexdigest() not in pool.tls.pins:
+                return False
+        host = pool.health_host or name
+        writer.write(
+            f"GET {pool.health.https} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: health-check\r\n"
+            "Connection: close\r\n\r\n".encode()
+        )
+        await writer.drain()
+        version, status, *_ = (await reader.readline()).split(None, 2)
+        return version.startswith(b"HTTP/1.") and int(status) < ALIVE_BELOW
+    finally:
+        await _close(writer)
+
+
+def _context(pool: Pool) -> ssl.SSLContext:
+    """As strict as the traffic's own, see lyncgate.edge.identity."""
+    context = ssl.create_default_context(cafile=pool.tls.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError, ssl.SSLError):
+        await writer.wait_closed()

@@ -1,0 +1,30 @@
+"""Hooks of our own, beside mitmproxy's: what the engine's layers tell and ask the edge's addons.
+
+mitmproxy derives an addon's method name from the class name: `EdgeRejectedHook` calls
+`edge_rejected(rejection)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mitmproxy.http import HTTPFlow
+from mitmproxy.proxy.commands import StartHook
+
+from lyncgate.edge.framing import Rejection
+
+
+@dataclass
+class EdgeRejectedHook(StartHook):
+    """Bytes were refused before there was a request. Nothing waits for the addons."""
+
+    rejection: Rejection
+    blocking = False
+
+
+@dataclass
+class EdgeConnectFailedHook(StartHook):
+    """No connection to the member of this flow could be made, and nothing was sent. An addon that
+    points `flow.request` at another member makes the layer try that one; else the flow fails."""
+
+    flow: HTTPFlow

@@ -1,0 +1,155 @@
+"""Who we are to clients, and who members must prove to be.
+
+Client side: one OpenSSL context per certificate, chosen by SNI among those of the listener. No
+name, no context: the TLS layer answers with an alert. Nothing here can mint a certificate.
+
+Upstream side: the member's certificate must chain to the pool's CA, carry the pool's name and,
+where pins are given, be one of them. There is no way to turn this off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import ipaddress
+
+import certifi
+import service_identity
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from mitmproxy.connection import Server
+from mitmproxy.tls import TlsData
+from OpenSSL import SSL
+from service_identity.cryptography import extract_patterns
+from service_identity.exceptions import CertificateError
+from service_identity.hazmat import DNS_ID, IPAddress_ID, ServiceMatch, verify_service_identity
+
+from lyncgate.edge.state import EdgeState
+from lyncgate.policy.hosts import fits
+from lyncgate.policy.policy import CertificateFiles, Listener, Policy, UpstreamTls
+
+ALPN = b"http/1.1"  # NTLM is bound to the connection and undefined over HTTP/2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the verify callback compares a member's leaf with."""
+
+    name: str
+    pins: frozenset[str]
+
+
+class Identity:
+    """An addon: gives mitmproxy the upstream TLS connections; the listeners ask it for theirs."""
+
+    def __init__(self, edge: EdgeState) -> None:
+        self.edge = edge
+        self._by_listener: dict[str, list[tuple[CertificateFiles, SSL.Context]]] = {}
+        self._upstream: dict[UpstreamTls, SSL.Context] = {}
+
+    def adopt(self, policy: Policy) -> None:
+        """Read the policy's certificate and CA files anew.
+
+        Raises OSError or OpenSSL.SSL.Error, in which case what was in force stays in force.
+        """
+        by_listener = {
+            listener.name: [(files, _server_context(files)) for files in listener.certificates]
+            for listener in policy.listeners.values()
+        }
+        upstream = {pool.tls: _client_context(pool.tls) for pool in policy.pools.values()}
+        self._by_listener, self._upstream = by_listener, upstream
+
+    def for_client(self, listener: Listener, name: str | None) -> SSL.Connection | None:
+        """The TLS connection for a client that asked for `name` (SNI); None if we are not that.
+
+        Without a name the listener's first certificate serves: old phones send none.
+        """
+        candidates = self._by_listener.get(listener.name, [])
+        for files, context in candidates:
+            if name is None or fits(files.names, name.lower().rstrip(".")):
+                connection = SSL.Connection(context)
+                connection.set_accept_state()
+                return connection
+        return None
+
+    def tls_start_server(self, data: TlsData) -> None:
+        """mitmproxy asks how to open TLS to a member."""
+        if data.ssl_conn is not None or not isinstance(data.conn, Server) or data.conn.address is None:
+            return
+        host = data.conn.address[0]
+        tls = next(
+            (
+                pool.tls
+                for pool in self.edge.policy.pools.values()
+                if any(m.host == host for m in pool.members)
+            ),
+            None,
+        )
+        context = self._upstream.get(tls) if tls else None
+        if tls is None or context is None:
+            return  # not a member of ours: mitmproxy fails the connection
+        name = tls.name or host
+        connection = SSL.Connection(context)
+        connection.set_app_data(_Expected(name=name, pins=tls.pins))
+        if not _is_address(name):
+            connection.set_tlsext_host_name(name.encode("ascii"))
+            data.conn.sni = name
+        connection.set_connect_state()
+        data.ssl_conn = connection
+
+
+def _server_context(files: CertificateFiles) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.use_certificate_chain_file(files.cert)
+    context.use_privatekey_file(files.key)
+    context.check_privatekey()
+    context.set_session_id(hashlib.sha256(files.cert.encode()).digest())
+    context.set_alpn_select_callback(
+        lambda _, offered: ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+    )
+    return context
+
+
+def _client_context(tls: UpstreamTls) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.load_verify_locations(tls.ca or certifi.where())
+    context.set_verify(SSL.VERIFY_PEER, _verify)
+    return context
+
+
+def _verify(connection: SSL.Connection, cert: object, error: int, depth: int, ok: int) -> bool:
+    """OpenSSL has checked chain and dates; the leaf must also carry the name and match the pins."""
+    if not ok:
+        return False
+    if depth > 0:
+        return True
+    expected = connection.get_app_data()
+    if not isinstance(expected, _Expected):
+        return False
+    leaf: x509.Certificate = cert.to_cryptography()  # type: ignore[attr-defined]  # pyOpenSSL's X509
+    if expected.pins and leaf.fingerprint(SHA256()).hex() not in expected.pins:
+        return False
+    return name_matches(leaf, expected.name)
+
+
+def name_matches(leaf: x509.Certificate, name: str) -> bool:
+    """Whether a certificate's SAN carries `name`, a DNS name or an IP address (RFC 6125)."""
+    wanted = IPAddress_ID(name) if _is_address(name) else DNS_ID(name)
+    try:
+        matches: list[ServiceMatch] = verify_service_identity(
+            cert_patterns=extract_patterns(leaf), obligatory_ids=[wanted], optional_ids=[]
+        )
+    except (service_identity.VerificationError, CertificateError):
+        return False
+    return bool(matches)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

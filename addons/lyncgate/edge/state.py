@@ -1,0 +1,65 @@
+"""What the edge's addons share: the policy in force, its pools at run time, requests in transit.
+
+One EdgeState a process, used from the event loop only. A reload calls `adopt()`, which swaps the
+policy reference: requests already in transit keep the policy that decided them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lyncgate.edge.pool import PoolState
+from lyncgate.policy.decision import Decision
+from lyncgate.policy.policy import Policy
+from lyncgate.signin.exchange import Exchange, Phase
+
+if TYPE_CHECKING:
+    from lyncgate.edge.pool import MemberState
+
+Clock = Callable[[], float]
+
+
+@dataclasses.dataclass(slots=True)
+class Transit:
+    """One request on its way. `marks` are readings of a monotonic clock in seconds."""
+
+    exchange: Exchange
+    policy: Policy
+    decision: Decision
+    begun: float  # monotonic: first byte of the head
+    marks: dict[str, float] = dataclasses.field(default_factory=dict)
+    pool: PoolState | None = None
+    member: MemberState | None = None
+    tried: set[str] = dataclasses.field(default_factory=set)
+    trusted: bool = False  # the peer is a trusted proxy: its X-Forwarded-* are kept
+    set_cookie: bool = False  # the request lacked a good affinity cookie
+
+    def phase(self, phase: Phase, seconds: float | None) -> None:
+        self.exchange.phases[phase] = None if seconds is None else max(0.0, seconds)
+
+
+class EdgeState:
+    """`policy`: in force for new requests. `draining`: responses say `Connection: close`."""
+
+    def __init__(self, policy: Policy, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.policy = policy
+        self.pools: dict[str, PoolState] = {}
+        self.transits: dict[str, Transit] = {}  # by flow id
+        self.heads: dict[str, float] = {}  # client connection id -> monotonic time of a head's first byte
+        self.draining = False
+        self.adopted: list[Callable[[Policy], None]] = []  # called after each adopt()
+        self.adopt(policy)
+
+    def adopt(self, policy: Policy) -> None:
+        """Make `policy` the one in force. Members that stay keep their health and connection counts."""
+        self.pools = {
+            name: PoolState(pool, clock=self.clock, old=self.pools.get(name))
+            for name, pool in policy.pools.items()
+        }
+        self.policy = policy
+        for listener in self.adopted:
+            listener(policy)

@@ -1,0 +1,142 @@
+"""A lean mitmproxy master: the proxy server and the edge's addons, nothing else.
+
+Stock mitmdump loads some thirty addons, a UI's worth of options and a certificate authority; an
+edge needs none of them and must not have the last. It starts listeners, swaps policies, and stops
+without cutting what is in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+import time
+
+import mitmproxy.version
+from mitmproxy import options
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.master import Master
+from mitmproxy.proxy import mode_specs
+
+from lyncgate.edge.addons import EdgeAddons
+from lyncgate.engine.listeners import mode_specs_of
+from lyncgate.policy.policy import Policy
+
+log = logging.getLogger(__name__)
+
+OLDEST_MITMPROXY = (12, 2, 2)  # less has known holes and cuts any connection silent for 600 s
+OLDEST_PYTHON = (3, 12)
+
+# mitmproxy's own inactivity limit would end a poll with a bare FIN. Ours answers first, with a 504.
+GRACE = 60.0  # seconds
+
+
+class StartError(Exception):
+    """Says in one line what is in the way."""
+
+
+def require_versions(
+    mitmproxy_version: str = mitmproxy.version.VERSION, python: tuple[int, ...] = sys.version_info[:3]
+) -> None:
+    """Raises StartError on a Python or mitmproxy that an edge must not run on."""
+    if python[:2] < OLDEST_PYTHON:
+        raise StartError(f"lyncgate needs Python 3.12 or newer, this is {'.'.join(map(str, python[:3]))}")
+    found = tuple(int(part) for part in mitmproxy_version.split(".")[:3] if part.isdigit())
+    if found < OLDEST_MITMPROXY:
+        raise StartError(
+            f"lyncgate needs mitmproxy 12.2.2 or newer, this is {mitmproxy_version}: older ones have known "
+            "security holes and end every poll after 600 s"
+        )
+
+
+def proxy_options(policy: Policy) -> dict[str, object]:
+    """mitmproxy options that make it an edge, for our master and for the stock tools alike."""
+    return {
+        "connection_strategy": "lazy",  # the member is not known before the request is
+        "http2": False,  # NTLM is bound to the connection
+        "keep_host_header": True,
+        "validate_inbound_headers": True,
+        "tcp_timeout": math.ceil(policy.timeouts.poll + GRACE),
+    }
+
+
+class EdgeMaster(Master):
+    def __init__(self, edge: EdgeAddons) -> None:
+        """Must be called on the running event loop."""
+        require_versions()
+        super().__init__(options.Options(), event_loop=asyncio.get_running_loop())
+        self.edge = edge
+        self.proxyserver = Proxyserver()
+        self.addons.add(self.proxyserver, edge)
+        self.options.update(**proxy_options(edge.edge.policy))
+
+    async def start(self) -> None:
+        """Open all listeners. Raises StartError, with none of them open, if one can't be."""
+        if not await self._listen(self.edge.edge.policy):
+            reasons = [
+                str(server.last_exception) for server in self.proxyserver.servers if server.last_exception
+            ]
+            await self.proxyserver.servers.update([])
+            raise StartError("; ".join(reasons) or "a listener could not be opened")
+        await self.running()
+
+    @property
+    def listening(self) -> bool:
+        return bool(len(self.proxyserver.servers)) and all(s.is_running for s in self.proxyserver.servers)
+
+    def addresses(self) -> dict[str, list[tuple[str, int]]]:
+        """Where each listener is bound: host and port, the real one where the rules say port 0."""
+        bound: dict[str, list[tuple[str, int]]] = {}
+        for server in self.proxyserver.servers:
+            bound.setdefault(server.mode.data, []).extend((a[0], a[1]) for a in server.listen_addrs)
+        return bound
+
+    async def adopt(self, policy: Policy) -> None:
+        """Put a new policy in force without touching open connections.
+
+        Raises OSError, OpenSSL.SSL.Error or StartError; then the old policy is in force as before.
+        """
+        old = self.edge.edge.policy
+        self.edge.adopt(policy)
+        if mode_specs_of(policy) != mode_specs_of(old) and not await self._listen(policy):
+            self.edge.adopt(old)
+            await self._listen(old)
+            raise StartError("a listener of the new rules could not be opened")
+        self.options.update(**proxy_options(policy))
+
+    async def _listen(self, policy: Policy) -> bool:
+        modes = [mode_specs.ProxyMode.parse(spec) for spec in mode_specs_of(policy)]
+        return await self.proxyserver.servers.update(modes)
+
+    async def drain(self, deadline: float) -> int:
+        """Accept no more, let exchanges in flight end for up to `deadline` seconds.
+
+        Connections without an exchange are closed at once. Returns how many exchanges were cut.
+        """
+        self.edge.edge.draining = True
+        await self.proxyserver.servers.update([])
+        until = time.monotonic() + deadline
+        while self.edge.edge.transits and time.monotonic() < until:
+            self._close_idle()
+            await asyncio.sleep(0.05)
+        return len(self.edge.edge.transits)
+
+    def _close_idle(self) -> None:
+        busy = {transit.exchange.connection for transit in self.edge.edge.transits.values()}
+        for handler in list(self.proxyserver.connections.values()):
+            task = (
+                handler.transports[handler.client].handler if handler.client in handler.transports else None
+            )
+            if handler.client.id not in busy and task is not None:
+                task.cancel("drain")
+
+    async def stop(self) -> None:
+        """Close what is left and end the addons."""
+        for handler in list(self.proxyserver.connections.values()):
+            for transport in list(handler.transports.values()):
+                if transport.handler is not None:
+                    transport.handler.cancel("shutdown")
+        while self.proxyserver.connections:  # noqa: ASYNC110 (mitmproxy tells nobody when one is gone)
+            await asyncio.sleep(0.01)
+        await self.done()

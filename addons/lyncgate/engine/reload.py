@@ -1,0 +1,120 @@
+"""Hot reload: rules.yaml or a certificate changed, so validate, and swap if all is well.
+
+The last good policy serves on when the new one is bad; what is wrong goes to the log, and a metric
+says so. Reads are retried at the next change, so a half-written file costs nothing but a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import watchfiles
+from OpenSSL import SSL
+
+from lyncgate.engine.master import StartError
+from lyncgate.engine.rules import read_rules
+from lyncgate.policy.load import Loaded
+from lyncgate.policy.policy import Policy
+
+log = logging.getLogger(__name__)
+
+SETTLE = 200  # milliseconds without a further change before files are read
+
+
+class ReloadObserver(Protocol):
+    def reload(self, successful: bool, when: float, version: str) -> None: ...
+
+
+class Reloader:
+    """`path`: the rules file. `adopt` puts a policy in force or raises."""
+
+    def __init__(
+        self,
+        path: Path,
+        first: Loaded,
+        *,
+        adopt: Callable[[Policy], Awaitable[None]],
+        observer: ReloadObserver,
+    ) -> None:
+        if first.policy is None:
+            raise ValueError("the first policy must be a good one")
+        self._adopt = adopt
+        self._observer = observer
+        self._path = path
+        self._files = first.files
+        self._version = first.policy.version
+        self._lock = asyncio.Lock()
+        observer.reload(True, time.time(), self._version)
+
+    async def reload(self) -> bool:
+        """Read, check, swap. False if the old policy stays because the new one is bad."""
+        async with self._lock:
+            try:
+                loaded = await asyncio.to_thread(read_rules, self._path)
+            except OSError as error:
+                log.error("rules not adopted: %s", error)
+                return self._bad()
+            self._files = loaded.files or self._files
+            if loaded.policy is None:
+                for problem in loaded.problems:
+                    log.error("rules not adopted: %s", problem)
+                return self._bad()
+            if loaded.policy.version == self._version:
+                return True
+            try:
+                await self._adopt(loaded.policy)
+            except (OSError, SSL.Error, StartError) as error:
+                log.error("rules not adopted: %s", error)
+                return self._bad()
+            self._version = loaded.policy.version
+            self._observer.reload(True, time.time(), self._version)
+            log.info("rules adopted, version %s", self._version)
+            return True
+
+    def _bad(self) -> bool:
+        self._observer.reload(False, time.time(), self._version)
+        return False
+
+    @property
+    def _watched(self) -> tuple[Path, ...]:
+        return (self._path, *map(Path, self._files))
+
+    async def watch(self) -> None:
+        """Reload whenever a file that the rules depend on changes. Runs until cancelled.
+
+        Folders are watched, not files: editors and Kubernetes replace files by renaming.
+        """
+        while True:
+            files = self._watched
+            async for _ in watchfiles.awatch(
+                *_folders(files),
+                watch_filter=_Relevant(files),
+                debounce=SETTLE * 4,
+                step=SETTLE,
+                recursive=False,
+            ):
+                await self.reload()
+                if self._watched != files:
+                    break  # other folders now
+
+
+def _folders(files: tuple[Path, ...]) -> set[Path]:
+    """Where the files are named, and where links lead to."""
+    parents = {file.absolute().parent for file in files} | {file.resolve().parent for file in files}
+    return {parent for parent in parents if parent.is_dir()}
+
+
+class _Relevant:
+    """Changes to the files themselves, and to the `..data` link that Kubernetes turns."""
+
+    def __init__(self, files: tuple[Path, ...]) -> None:
+        self._names = {file.name for file in files}
+
+    def __call__(self, change: watchfiles.Change, path: str) -> bool:
+        name = Path(path).name
+        return name in self._names or name.startswith("..")

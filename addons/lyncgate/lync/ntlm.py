@@ -1,0 +1,73 @@
+"""NTLM and Negotiate as a proxy sees them: whether a connection carries them, and who signs in.
+
+Both authenticate the connection, not the request (protocol reference §3.3, §9.6), so a proxy must
+know when one was used. Only the names in a type 3 message are read, never the responses.
+Message layout: MS-NLMP §2.2.1.3.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from collections.abc import Iterable
+
+SCHEMES = (b"ntlm", b"negotiate")
+SIGNATURE = b"NTLMSSP\x00"
+UNICODE = 0x00000001  # NTLMSSP_NEGOTIATE_UNICODE
+LONGEST_NAME = 512  # bytes; longer ones are not believed
+
+type Fields = Iterable[tuple[bytes, bytes]]
+
+
+def challenged(headers: Fields) -> bool:
+    """Whether an answer asks for (or goes on with) authentication of the connection. Challenges may
+    stand in lines of their own or share one, as IIS writes `Negotiate,NTLM`."""
+    return any(
+        part.strip().lower().startswith(SCHEMES)
+        for name, value in headers
+        if name.lower() == b"www-authenticate"
+        for part in value.split(b",")
+    )
+
+
+def used(headers: Fields) -> bool:
+    """Whether a request carries such credentials."""
+    return any(
+        name.lower() == b"authorization" and value.lstrip().lower().startswith(SCHEMES)
+        for name, value in headers
+    )
+
+
+def user(headers: Fields) -> str | None:
+    """`DOMAIN\\user` or `user@domain` from a type 3 message in Authorization; None if there is none
+    or it makes no sense. A claim until the pool has accepted it."""
+    for name, value in headers:
+        if name.lower() != b"authorization":
+            continue
+        scheme, _, token = value.strip().partition(b" ")
+        if scheme.lower() in SCHEMES:
+            return _names(token)
+    return None
+
+
+def _names(token: bytes) -> str | None:
+    try:
+        message = base64.b64decode(token, validate=True)
+        if not message.startswith(SIGNATURE) or struct.unpack_from("<I", message, 8) != (3,):
+            return None
+        (flags,) = struct.unpack_from("<I", message, 60)
+        encoding = "utf-16-le" if flags & UNICODE else "latin-1"
+        domain, account = (_field(message, at).decode(encoding) for at in (28, 36))
+    except (binascii.Error, struct.error, ValueError):
+        return None
+    if not account or not (domain + account).isprintable():
+        return None
+    return f"{domain}\\{account}" if domain else account
+
+
+def _field(message: bytes, at: int) -> bytes:
+    length, _, offset = struct.unpack_from("<HHI", message, at)
+    if length > LONGEST_NAME or offset + length > len(message):
+        raise ValueError("field outside the message")
+    return message[offset : offset + length]
