@@ -134,6 +134,15 @@ NO_MEMBER = dataclasses.replace(
 
 EXCHANGES = (TICKET, POLL, SCAN, NO_MEMBER)
 
+# A poll that ended as it should, after a push wait of fifteen minutes.
+LONG_POLL = dataclasses.replace(
+    POLL,
+    status=200,
+    outcome=Outcome.OK,
+    ended_by=Source.UPSTREAM,
+    phases={Phase.REQUEST_HEADERS: 0.0003, Phase.WAIT: 899.9, Phase.TOTAL: 900.0},
+)
+
 
 def exercised() -> Metrics:
     """Metrics after each kind of event was told once: every family has a series."""
@@ -150,7 +159,7 @@ def exercised() -> Metrics:
         metrics.member_check("pool01", member, "https", True)
         metrics.member_state("pool01", member, True)
         metrics.member_connections("pool01", member, 2)
-    for exchange in EXCHANGES:
+    for exchange in (*EXCHANGES, LONG_POLL):
         metrics.observe(exchange)
     return metrics
 
