@@ -17,8 +17,11 @@ from typer.core import TyperGroup
 # The function of that name in lyncgate.cli.<name>; its docstring is the help.
 COMMANDS = (
     "check",
+    "demo",
     "explain",
+    "lab",
     "schema",
+    "serve",
 )
 
 

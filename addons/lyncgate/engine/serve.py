@@ -14,6 +14,7 @@ from mitmproxy.utils.asyncio_utils import set_eager_task_factory
 from OpenSSL import SSL
 
 from lyncgate.edge.addons import EdgeAddons
+from lyncgate.edge.records import Sink
 from lyncgate.engine.master import EdgeMaster, StartError
 from lyncgate.engine.reload import Reloader
 from lyncgate.observe.access_log import open_access_log
@@ -68,8 +69,9 @@ class AccessLogSink:
 
 
 @contextlib.asynccontextmanager
-async def running_edge(path: Path, first: Loaded) -> AsyncIterator[Running]:
-    """Start an edge on the running loop; on exit it is drained and stopped.
+async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator[Running]:
+    """Start an edge on the running loop; on exit it is drained and stopped. `sinks` hear of every
+    finished exchange, beside metrics and access log.
 
     Raises StartError when the policy's files or addresses can't be used.
     """
@@ -81,7 +83,7 @@ async def running_edge(path: Path, first: Loaded) -> AsyncIterator[Running]:
     with contextlib.closing(access_log), set_eager_task_factory():
         try:
             access_log.adopt(first.policy)
-            addons = EdgeAddons(first.policy, metrics, access_log)
+            addons = EdgeAddons(first.policy, metrics, access_log, *sinks)
         except (OSError, SSL.Error) as error:
             raise StartError(str(error)) from error
         master = EdgeMaster(addons)

@@ -50,7 +50,7 @@ def compile_rules(
         },
         publications=tuple(_publication(rule) for rule in rules.publications),
         limits=Limits(rules.limits.head, rules.limits.headers, rules.limits.url),
-        timeouts=Timeouts(**rules.timeouts.model_dump()),
+        timeouts=Timeouts(**dict(rules.timeouts)),  # dict: the values; model_dump: as written
         access_log=_access_log(rules.access_log, directory),
         admin=Admin(unless(rules.admin.bind, "off")),
     )
