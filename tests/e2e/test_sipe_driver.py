@@ -1,7 +1,7 @@
 """The real client under our driver, against a web server that knows two documents.
 
 What it proves is about the driver: that SIPE understands what it is sent, checks certificates, and reaches
-nothing but what a test maps.  Signing in through the edge to the lab is another test's business.
+nothing but what a test maps.  Signing in through the edge is the business of other tests.
 """
 
 import re
@@ -19,6 +19,7 @@ import pytest
 from e2e.sipe.outcome import Status
 from e2e.sipe.run import SipeResult, requires_sipe, run_sipe
 from lyncgate.lab.authority import Authority
+from support.estate import running_estate
 from support.requirements import require
 
 pytestmark = requires_sipe
@@ -243,3 +244,17 @@ def test_a_wrong_command_line_is_a_usage_error(arguments: list[str]) -> None:
 def test_a_quiet_run_prints_its_result_only() -> None:
     result = run_sipe(ALICE, "P4ssword", options=["--quiet"])
     assert result.log == "RESULT 1 NETWORK_ERROR: SSL Connection Failed\n"
+
+
+@pytest.mark.parametrize("options", [[], [r"--login=CONTOSO\alice"]], ids=["upn", "down-level name"])
+def test_it_signs_in_to_the_lab(options: list[str], tmp_path: Path) -> None:
+    """All the way, with no edge between: NTLM for the web ticket and for SIP, REGISTER answered 200."""
+
+    with running_estate(tmp_path) as lab:
+        names = lab.estate.names_without_edge().connect_to()
+        result = run_sipe(ALICE, "P4ss-alice", cafile=lab.estate.ca_file, connect_to=names, options=options)
+    assert result.signed_on, result
+    assert result.saw("got ticket for Auth URI")
+    _, *with_ntlm = result.sent("POST /WebTicket")
+    assert [message.header("authorization")[0][:5] for message in with_ntlm] == ["NTLM ", "NTLM "]
+    assert result.received("SIP/2.0 200")

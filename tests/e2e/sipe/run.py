@@ -1,8 +1,10 @@
 """The driver for tests: run SIPE in a process of its own, and ask what it saw.
 
-result = run_sipe("alice@contoso.example", password, connect_to=[...], cafile=ca)
-assert result.signed_on, result
-assert result.saw("got ticket for Auth URI")
+    result = run_sipe("alice@contoso.example", password, cafile=ca, connect_to=["*:443:127.0.0.1:8443"])
+    assert result.signed_on, result
+    assert result.saw("got ticket for Auth URI")
+
+For the lab, `connect_to` is what its NameMap says.
 """
 
 import json
