@@ -69,6 +69,9 @@ class _Page(tornado.web.RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
 
+    def compute_etag(self) -> None:
+        """None: each page is news, there is nothing to compare."""
+
     def prepare(self) -> None:
         if self.request.method not in ("GET", "HEAD"):
             self.set_header("Allow", "GET, HEAD")
