@@ -14,6 +14,7 @@ from lyncgate.edge.route import listener_of
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
+from lyncgate.policy.forwarded import forwarded_fields
 from lyncgate.policy.policy import Scheme
 from lyncgate.signin.exchange import Phase
 
@@ -42,9 +43,9 @@ class HeaderFields:
         unwanted = frozenset() if transit.trusted else FORWARDED
         drop(headers, HOP_BY_HOP | unwanted | named_by_connection(headers))
         peer = flow.client_conn.peername[0] if flow.client_conn.peername else ""
+        for name, value in forwarded_fields(peer, transit.exchange.scheme, transit.exchange.host):
+            headers.setdefault(name, value)  # what a trusted proxy said of scheme and host stands
         headers["X-Forwarded-For"] = ", ".join([*chain, peer])
-        headers.setdefault("X-Forwarded-Proto", transit.exchange.scheme)
-        headers.setdefault("X-Forwarded-Host", transit.exchange.host)
         headers["X-Request-Id"] = transit.exchange.id
         transit.phase(Phase.ROUTE, self.edge.clock() - transit.marks["head"])
 
