@@ -62,11 +62,12 @@ def check_binds(rules: Rules, report: Report) -> None:
 
 
 def _binds(rules: Rules) -> Iterator[tuple[tuple[str, int], Key, str]]:
+    # The admin listener first: its address may be a default, which has no place in the file to point at.
+    if rules.admin.bind != "off":
+        yield rules.admin.bind, ("admin", "bind"), "admin"
     for name, listener in rules.listeners.items():
         for index, bind in enumerate(listener.bind):
             yield bind, ("listeners", name, "bind", index), f"listener {name}"
-    if rules.admin.bind != "off":
-        yield rules.admin.bind, ("admin", "bind"), "admin"
 
 
 def _same_socket(one: tuple[str, int], other: tuple[str, int]) -> bool:
@@ -124,7 +125,7 @@ def check_pool_names(rules: Rules, report: Report) -> None:
             hint = did_you_mean(name, rules.pools)
             report.error(key, f"found unknown pool {show_value(name)}; {hint}allowed: {listed(rules.pools)}")
     for name in rules.pools:
-        if name not in used:
+        if name not in used and used <= rules.pools.keys():  # else it may be the one that was meant
             report.warning(("pools", name), "no publication and no SIP domain uses this pool")
 
 
@@ -200,7 +201,8 @@ def _path_covers(wide: str, narrow: str) -> bool:
 def check_bridging(rules: Rules, report: Report) -> None:
     """A publication leads somewhere, and forwarded discovery finds a port."""
     for index, publication in enumerate(rules.publications):
-        bridge = publication.bridge
+        own = rules.pools.get(publication.pool)
+        bridge = publication.bridge.over(own.bridge) if own else None
         if bridge and bridge.http.port == "off" and bridge.https.port == "off":
             report.error(
                 ("publications", index, "bridge"), "found http and https off; allowed: at most one off"

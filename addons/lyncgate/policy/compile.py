@@ -48,7 +48,7 @@ def compile_rules(
             name: _pool(name, rule, _health_host(rules, name), directory)
             for name, rule in rules.pools.items()
         },
-        publications=tuple(_publication(rule) for rule in rules.publications),
+        publications=tuple(_publication(rule, rules.pools[rule.pool].bridge) for rule in rules.publications),
         limits=Limits(rules.limits.head, rules.limits.headers, rules.limits.url),
         timeouts=Timeouts(**dict(rules.timeouts)),  # dict: the values; model_dump: as written
         access_log=_access_log(rules.access_log, directory),
@@ -125,7 +125,7 @@ def _health_host(rules: model.Rules, pool: str) -> str | None:
     return None
 
 
-def _publication(rule: model.PublicationRules) -> Publication:
+def _publication(rule: model.PublicationRules, of_pool: model.BridgeRules) -> Publication:
     return Publication(
         rule.name,
         tuple(rule.hosts),
@@ -134,7 +134,7 @@ def _publication(rule: model.PublicationRules) -> Publication:
         excluded=tuple(path_prefix(path) for path in rule.except_),
         methods=frozenset(rule.methods),
         sources=tuple(rule.sources),
-        bridge=_bridge(rule.bridge) if rule.bridge else None,
+        bridge=_bridge(rule.bridge.over(of_pool)) if rule.bridge.model_fields_set else None,
         body_limit=unless(rule.body_limit, "none"),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lyncgate.policy.model import BridgeRules, BridgeTarget, Rules
+from lyncgate.policy.model import BridgeOverride, BridgeRules, BridgeTarget, Rules
 from lyncgate.policy.policy import Discover, Scheme
 from lyncgate.policy.problem import Key, Report, show_value
 from lyncgate.policy.scalars import show_duration
@@ -25,15 +25,15 @@ def check_bridges(rules: Rules, report: Report) -> None:
     """TLS offload, and the internal site shown to the internet."""
     for key, bridge, of_pool in _bridges(rules):
         for scheme, target in ((Scheme.HTTP, bridge.http), (Scheme.HTTPS, bridge.https)):
-            _check_target(report, (*key, scheme.value), scheme, target, of_pool=of_pool)
+            if target:
+                _check_target(report, (*key, scheme.value), scheme, target, of_pool=of_pool)
 
 
-def _bridges(rules: Rules) -> Iterator[tuple[Key, BridgeRules, bool]]:
+def _bridges(rules: Rules) -> Iterator[tuple[Key, BridgeRules | BridgeOverride, bool]]:
     for name, pool in rules.pools.items():
         yield ("pools", name, "bridge"), pool.bridge, True
     for index, publication in enumerate(rules.publications):
-        if publication.bridge:
-            yield ("publications", index, "bridge"), publication.bridge, False
+        yield ("publications", index, "bridge"), publication.bridge, False
 
 
 def _check_target(report: Report, key: Key, scheme: Scheme, target: BridgeTarget, *, of_pool: bool) -> None:
@@ -105,7 +105,6 @@ def check_affinity(rules: Rules, report: Report) -> None:
             report.error(
                 (*key, "expires"),
                 f"found {show_value(affinity.expires)}; allowed: never; a client whose cookie expires "
-                "loses its "
                 "loses its member in mid-session (§9.7)",
             )
 

@@ -197,6 +197,17 @@ class BridgeRules(Section):
     )
 
 
+class BridgeOverride(Section):
+    """Upstream port by public scheme, where it is not the pool's."""
+
+    http: Target | None = Field(default=None, description="Where requests on port 80 go.")
+    https: Target | None = Field(default=None, description="Where requests on port 443 go.")
+
+    def over(self, pool: BridgeRules) -> BridgeRules:
+        """What holds for the publication: its own where it has any."""
+        return BridgeRules(http=self.http or pool.http, https=self.https or pool.https)
+
+
 class UpstreamTlsRules(Section):
     """How members prove who they are."""
 
@@ -295,8 +306,8 @@ class PublicationRules(Section):
         default=list(METHODS), min_length=1, description=f"Out of {METHODS_ALLOWED}."
     )
     sources: list[NetworkText] = Field(default=[], description="Clients that may use it. Default: everyone.")
-    bridge: BridgeRules | None = Field(
-        default=None,
+    bridge: BridgeOverride = Field(
+        default=BridgeOverride(),
         description="Instead of the pool's: Office Web Apps is published with http: 80, https: 443.",
     )
     body_limit: SizeOrNone = Field(
@@ -391,7 +402,7 @@ class RouteTest(Section):
 class Rules(Section):
     """All of rules.yaml."""
 
-    version: Literal[1] = Field(description="Of this format: 1.")
+    version: Literal[1] = Field(description="The number 1: version of this format.")
     lync: LyncRules = Field(default=LyncRules(), description="SIP domains and where their users are.")
     listeners: dict[Name, ListenerRules] = Field(
         default={}, description="Addresses with what is spoken there."

@@ -109,7 +109,7 @@ def _show_default(section: type[BaseModel], name: str, field: FieldInfo) -> str:
         return "required"
     default = None if field.default is None else _default(section, name)
     if default is None or default == {}:
-        return "–" if default is None or field.default == {} else "its keys'"
+        return "–"
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 

@@ -87,6 +87,8 @@ def check_names(rules: Rules, shown: Shown, report: Report) -> None:
     if not secure or any(len(shown[name]) < len(rules.listeners[name].certificates) for name in secure):
         return  # no TLS at all, or names that we could not read: said already
     names = [name for each in secure for certificate in shown[each] for name in certificate.names]
+    if not names:
+        return  # said already, of the certificates
     known = listed([*names[:_MOST_NAMES], "…"] if len(names) > _MOST_NAMES else names)
     for key, host in _public_names(rules):
         if not covers(names, host):
@@ -111,8 +113,7 @@ def _public_names(rules: Rules) -> Iterator[tuple[Key, str]]:
     """Names that are published over HTTPS."""
     for index, publication in enumerate(rules.publications):
         pool = rules.pools.get(publication.pool)
-        bridge = publication.bridge or (pool and pool.bridge)
-        if bridge and bridge.https.port == "off":
+        if pool and publication.bridge.over(pool.bridge).https.port == "off":
             continue
         for number, host in enumerate(publication.hosts):
             yield ("publications", index, "hosts", number), host
