@@ -36,6 +36,6 @@ class AccessEdge:
         """Listen; `listen(address, port)` gives a bound socket."""
         await self._sip.listen(listen(self.spec.address, self._ports.sip), self._tls)
 
-    def stop(self, *, reset: bool = False) -> None:
-        """Stop listening and close every connection; `reset`: with RST."""
-        self._sip.close(reset=reset)
+    async def stop(self, *, reset: bool = False) -> None:
+        """Stop listening and cut every connection; `reset`: with RST."""
+        await self._sip.close(reset=reset)

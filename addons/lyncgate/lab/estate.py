@@ -87,12 +87,17 @@ class Estate:
         await server.start(self._plan.listen)
 
     async def stop_member(self, name: str) -> None:
-        """Stop a server in good order."""
-        self._running.pop(name).stop()
+        """Stop a server: nothing listens, every connection is closed."""
+        await self._running.pop(name).stop()
 
     async def kill(self, name: str) -> None:
-        """End a server at once: nothing listens, every connection is reset."""
-        self._running.pop(name).stop(reset=True)
+        """End a server as kill -9 does: nothing listens, every connection is reset."""
+        await self._running.pop(name).stop(reset=True)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of the servers that run."""
+        return tuple(self._running)
 
     @property
     def directory(self) -> Path:

@@ -7,6 +7,7 @@ says (our guess for the status). Paths are compared in lower case, as IIS does.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -87,7 +88,7 @@ class FrontEnd:
         self._ports = ports
         self._tls = server_context(certificates, pool.spec.name)
         self._sites: list[Site[ConnectionAuth]] = []
-        self._sip: SipServer | None = None
+        self._sip = SipServer(spec.fqdn, pool.directory, pools, accounts)
 
     @property
     def connections(self) -> int:
@@ -108,17 +109,12 @@ class FrontEnd:
             site = Site(self._handler(location, secure=tls is not None), self._new_auth)
             await site.listen(listen(address, port), tls)
             self._sites.append(site)
-        self._sip = SipServer(self.spec.fqdn, self.pool.directory, self._pools, self._accounts)
         await self._sip.listen(listen(address, ports.sip), self._tls)
 
-    def stop(self, *, reset: bool = False) -> None:
-        """Stop listening and close every connection; `reset`: with RST, as a killed process."""
-        for site in self._sites:
-            site.close(reset=reset)
+    async def stop(self, *, reset: bool = False) -> None:
+        """Stop listening and cut every connection; `reset`: with RST, as a killed process."""
+        await asyncio.gather(*(site.close(reset=reset) for site in self._sites), self._sip.close(reset=reset))
         self._sites.clear()
-        if self._sip:
-            self._sip.close(reset=reset)
-            self._sip = None
 
     def _new_auth(self) -> ConnectionAuth:
         return ConnectionAuth(self._accounts)

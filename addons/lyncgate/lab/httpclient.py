@@ -71,7 +71,7 @@ class HttpConnection:
         if body:
             out.append(self._http.send(h11.Data(data=body)))
         out.append(self._http.send(h11.EndOfMessage()))
-        self._writer.writelines([data for data in out if data])
+        self._writer.write(b"".join(data for data in out if data))
         await self._writer.drain()
         reply = await self._reply()
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:

@@ -2,7 +2,7 @@
 
 A rule is a glob of host names, a port, and where that really is; the first match counts, a name that no
 rule matches does not exist. The same rules serve our phone (`resolve`) and the SIPE driver
-(`sipe_arguments`).
+(`connect_to`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class NameMap:
                 return rule.to
         raise NoSuchNameError(f"{host}: no such name")
 
-    def sipe_arguments(self) -> list[str]:
-        """`--connect-to` options of the SIPE driver."""
-        arguments = []
+    def connect_to(self) -> list[str]:
+        """The rules as `HOST:PORT:ADDRESS:PORT`, what the SIPE driver's --connect-to takes."""
+        rules = []
         for rule in self.rules:
             address, port = rule.to or ("fail", "")
-            arguments += ["--connect-to", f"{rule.host}:{rule.port or ''}:{address}:{port}"]
-        return arguments
+            rules.append(f"{rule.host}:{rule.port or ''}:{address}:{port}")
+        return rules

@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import spnego
@@ -31,24 +29,15 @@ _TYPE_1 = b"NTLMSSP\0\1\0\0\0"
 
 
 class Accounts:
-    """The account file that pyspnego reads. It finds it by an environment variable, so that variable is
-    set only while pyspnego runs: several labs can live in one process. Not for use by threads."""
+    """The account file that pyspnego's acceptor reads. It finds it by an environment variable, so
+    it is selected before every call: several labs can live in one process, if not in several threads."""
 
     def __init__(self, file: Path) -> None:
         self._file = str(file)
 
-    @contextlib.contextmanager
-    def visible(self) -> Iterator[None]:
-        """For the time of one synchronous call into pyspnego."""
-        before = os.environ.get("NTLM_USER_FILE")
+    def select(self) -> None:
+        """Make this the file for the synchronous call into pyspnego that follows."""
         os.environ["NTLM_USER_FILE"] = self._file
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["NTLM_USER_FILE"]
-            else:
-                os.environ["NTLM_USER_FILE"] = before
 
 
 class ConnectionAuth:
@@ -79,11 +68,11 @@ class ConnectionAuth:
 
     def _step(self, scheme: str, token: bytes) -> bytes | None:
         """The next message for the client; None: it is who it says."""
-        with self._accounts.visible():
-            if self._context is None or token.startswith(_TYPE_1):
-                self._context = spnego.server(protocol=scheme)
-            context = self._context
-            answer = context.step(token)
+        self._accounts.select()
+        if self._context is None or token.startswith(_TYPE_1):
+            self._context = spnego.server(protocol=scheme)
+        context = self._context
+        answer = context.step(token)
         if not context.complete:
             return answer or b""
         self.principal = context.client_principal

@@ -171,7 +171,7 @@ class Phone:
     ) -> str:
         """RST by NTLM on one connection: 401, challenge, 200; the compact token. Called again on the kept
         connection, it begins with the type 1 message: a whole handshake each time, as load tests want.
-        Raises ValueError or one of FAILURES."""
+        Raises ValueError, SignInFailedError (no connection) or one of FAILURES."""
         got = got or Doing().got
         ntlm = spnego.client(self.report.user, self._password, protocol="ntlm")
         body = _RST.format(
@@ -267,7 +267,7 @@ class Phone:
 
     async def _connection(self, url: str, stage: Stage, lane: str = "main") -> HttpConnection:
         """The kept connection to the URL's host, or a new one, which is a step of its own. `lane`: polls
-        have their own connection, as they block it."""
+        have their own connection, as they block it. Raises SignInFailedError."""
         parts = urlsplit(url)
         key = (parts.scheme, parts.hostname or "", lane)
         known = self._connections.get(key)
@@ -275,13 +275,9 @@ class Phone:
             return known
         tls = self._tls if parts.scheme == "https" else None
         port = parts.port or PORTS[parts.scheme]
-        began = time.perf_counter()
-        connection = await HttpConnection.open(key[1], port, self._names, tls)
-        what = f"connect {key[1]}:{port}"
-        detail = "TCP and TLS" if tls else "TCP"
-        self._record.note(
-            Step(Stage.CONNECT, what, True, None, time.perf_counter() - began, f"{detail}, for {stage}")
-        )
+        async with self._record.step(Stage.CONNECT, f"connect {key[1]}:{port}") as step:
+            connection = await HttpConnection.open(key[1], port, self._names, tls)
+            step.detail = f"{'TCP and TLS' if tls else 'TCP'}, for {stage}"
         self._connections[key] = connection
         return connection
 

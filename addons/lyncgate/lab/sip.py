@@ -17,7 +17,6 @@ import contextlib
 import secrets
 import socket
 import ssl
-import struct
 from collections.abc import Mapping
 
 from lyncgate.lab import sipmessage
@@ -28,6 +27,7 @@ from lyncgate.lab.registrar import Registration
 from lyncgate.lab.sipauth import RefusedError, SecurityAssociation
 from lyncgate.lab.sipmessage import Message
 from lyncgate.lab.topology import REALM
+from lyncgate.lab.web import end
 
 HEAD_LIMIT = 64 * 1024
 EXPIRES = 7200  # seconds
@@ -50,30 +50,28 @@ class SipServer:
         self.directory = directory
         self.pools = pools
         self.accounts = accounts
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
         self._listener: asyncio.Server | None = None
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
         """Accept connections on a bound socket."""
         self._listener = await asyncio.start_server(self._serve, sock=sock, ssl=tls, limit=HEAD_LIMIT)
 
-    def close(self, *, reset: bool) -> None:
-        """Stop listening and end all connections; `reset`: with RST."""
+    async def close(self, *, reset: bool) -> None:
+        """Stop listening and cut all connections; `reset`: with RST."""
         if self._listener:
             self._listener.close()
             self._listener = None
-        for writer in tuple(self._writers):
-            if reset:
-                tcp = writer.get_extra_info("socket")
-                with contextlib.suppress(OSError):
-                    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
-            else:
-                writer.close()
+        serving = dict(self._serving)
+        for writer in serving.values():
+            end(writer.transport, reset=reset)
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         dialog = _Dialog(self)
-        self._writers.add(writer)
+        if task := asyncio.current_task():
+            self._serving[task] = writer
+            task.add_done_callback(self._serving.pop)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lstrip(b"\r\n")
@@ -88,8 +86,9 @@ class SipServer:
             pass  # not SIP, or gone
         finally:
             dialog.end()
-            self._writers.discard(writer)
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 class _Dialog:

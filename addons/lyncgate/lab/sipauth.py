@@ -45,9 +45,9 @@ class SecurityAssociation:
         self.principal: str | None = None
         self._accounts = accounts
         self._sent = 0
-        with accounts.visible():
-            self._context = spnego.server(protocol="ntlm")
-            self._challenge = self._context.step(_TYPE_1) or b""
+        accounts.select()
+        self._context = spnego.server(protocol="ntlm")
+        self._challenge = self._context.step(_TYPE_1) or b""
 
     def challenge(self) -> str:
         """The type 2 message in Base64, for `gssapi-data`."""
@@ -56,8 +56,8 @@ class SecurityAssociation:
     def accept(self, gssapi_data: str) -> None:
         """Check the type 3 message; sets `principal`. Raises RefusedError."""
         try:
-            with self._accounts.visible():
-                self._context.step(base64.b64decode(gssapi_data, validate=True))
+            self._accounts.select()
+            self._context.step(base64.b64decode(gssapi_data, validate=True))
         except MALFORMED as error:
             raise RefusedError from error
         self.principal = self._context.client_principal

@@ -39,6 +39,7 @@ class Application:
     events: list[Json] = dataclasses.field(default_factory=list)
     answered: Json | None = None  # the answer to expected_ack - 1
     held: asyncio.Future[None] | None = None
+    polling: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)  # set while a poll is held
 
     def push(self, event: Json) -> None:
         """Something happened: release the held poll, or keep it for the next one."""
@@ -66,6 +67,7 @@ class Application:
     async def _hold(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         held = self.held = loop.create_future()
+        self.polling.set()
         timer = loop.call_later(seconds, _release, held)
         try:
             await held
@@ -73,6 +75,7 @@ class Application:
             timer.cancel()
             if self.held is held:
                 self.held = None
+                self.polling.clear()
 
     def _resource(self, links: Json, events: list[Json]) -> Json:
         resource: Json = {

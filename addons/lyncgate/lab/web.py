@@ -101,6 +101,7 @@ class Connection[S](asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._paused = self._eof = False
+        self.gone = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -129,24 +130,17 @@ class Connection[S](asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
+        self.gone.set()
         self._eof = True
         self._arrived.set()
         self._writable.set()
         if self._task:
             self._task.cancel()
 
-    def close(self) -> None:
-        """Close the connection in good order."""
+    def end(self, *, reset: bool) -> None:
+        """Cut the connection; `reset`: with a TCP RST, as a killed server does."""
         if self._transport:
-            self._transport.close()
-
-    def reset(self) -> None:
-        """Cut the connection with a TCP RST, as a killed server does."""
-        if self._transport:
-            tcp = self._transport.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._transport.abort()
+            end(self._transport, reset=reset)
 
     # HTTP's side
 
@@ -161,7 +155,7 @@ class Connection[S](asyncio.Protocol):
                     return
                 self._http.start_next_cycle()
         except h11.RemoteProtocolError as error:
-            if self._http.our_state is h11.SEND_RESPONSE:
+            if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 bad = h11.Response(
                     status_code=error.error_status_hint,
                     headers=[("Connection", "close"), ("Content-Length", "0")],
@@ -209,7 +203,7 @@ class Connection[S](asyncio.Protocol):
         """Frame an event; `flush` False keeps it for the next one, so that a small answer is one segment."""
         self._pending.append(self._http.send(event) or b"")
         if flush:
-            transport.writelines(self._pending)
+            transport.write(b"".join(self._pending))  # Python 3.13.0's writelines() knows no back-pressure
             self._pending.clear()
 
     async def _body(self) -> AsyncIterator[bytes]:
@@ -264,10 +258,22 @@ class Site[S]:
             lambda: Connection(self), sock=sock, ssl=tls, backlog=BACKLOG
         )
 
-    def close(self, *, reset: bool) -> None:
-        """Stop listening and end all connections; `reset`: as if the process had been killed."""
+    async def close(self, *, reset: bool) -> None:
+        """Stop listening and cut all connections; `reset`: as if the process had been killed."""
         if self._listener:
             self._listener.close()
             self._listener = None
-        for connection in tuple(self.connections):
-            connection.reset() if reset else connection.close()
+        connections = tuple(self.connections)
+        for connection in connections:
+            connection.end(reset=reset)
+        for connection in connections:
+            await connection.gone.wait()
+
+
+def end(transport: asyncio.WriteTransport, *, reset: bool) -> None:
+    """Cut a connection at once, with a FIN or an RST."""
+    if reset:
+        tcp = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

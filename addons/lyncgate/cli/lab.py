@@ -1,0 +1,71 @@
+"""`lyncgate lab`: run the embedded pool, until it is told to stop.
+
+lyncgate lab                              everything, in a directory of its own that goes away with it
+lyncgate lab --dir D --json               keep the files in D; one line of JSON says what runs where
+lyncgate lab --dir D --member fe01        one front end in this process, of the lab planned in D
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lyncgate.lab import topology
+from lyncgate.lab.estate import Estate
+from lyncgate.lab.ucwa import POLL_MINIMUM
+
+
+def lab(
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Where the lab's files are kept. Default: a temporary one.")
+    ] = None,
+    member: Annotated[
+        list[str] | None,
+        typer.Option(help="Run this server only (fe01, fe02, fe21, sip); can be given again. Needs --dir."),
+    ] = None,
+    poll_minimum: Annotated[
+        float, typer.Option(help="Shortest time-out in seconds that an event poll may ask for.")
+    ] = POLL_MINIMUM,
+    as_json: Annotated[bool, typer.Option("--json", help="Say what runs where in one line of JSON.")] = False,
+) -> None:
+    """Run the embedded pool on loopback, with real TLS and NTLM, until SIGTERM or Ctrl-C."""
+    if unknown := set(member or ()) - set(topology.MEMBERS):
+        raise typer.BadParameter(f"no such member: {', '.join(sorted(unknown))}", param_hint="--member")
+    if member and directory is None:
+        raise typer.BadParameter("members of one lab find each other by --dir", param_hint="--member")
+    with contextlib.ExitStack() as cleanup:
+        if directory is None:
+            directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lyncgate-lab-")))
+        asyncio.run(_run(directory.resolve(), member, poll_minimum, as_json=as_json))
+
+
+async def _run(directory: Path, members: list[str] | None, poll_minimum: float, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with Estate.start(directory, members=members, poll_minimum=poll_minimum) as estate:
+        typer.echo(json.dumps(estate.describe()) if as_json else _text(estate))
+        await stop.wait()
+
+
+def _text(estate: Estate) -> str:
+    description, ports = estate.describe(), estate.ports
+    lines = [f"lab in {description['directory']}, trust {description['ca']}"]
+    for name in estate.running:
+        spec = topology.MEMBERS[name]
+        if spec.pool is None:
+            lines.append(f"  {name:5} {spec.address}  SIP {ports.sip}")
+        else:
+            external = f"external https {ports.external_https} http {ports.external_http}"
+            internal = f"internal https {ports.internal_https} http {ports.internal_http}"
+            lines.append(f"  {name:5} {spec.address}  {external}, {internal}, SIP {ports.sip}  {spec.pool}")
+    lines.append("users alice, bob, erin, user01 … user50 @contoso.example, carol@emea.contoso.example,")
+    lines.append("dave@fabrikam.example; the password is P4ss- and the name. Stop with Ctrl-C.")
+    return "\n".join(lines)
