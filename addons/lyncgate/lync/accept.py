@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_LONGEST = 1024  # bytes that are looked at; real clients send under 200
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]*)')
 _QVALUE = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
@@ -22,7 +23,7 @@ def choose(accept: bytes | None, offers: Sequence[str]) -> str:
     better served by any document than by a 406. So does a browser, known by its wish for text/html,
     whatever it thinks of XML (protocol reference §2.1).
     """
-    ranges = _ranges((accept or b"").decode("latin-1").lower())
+    ranges = _ranges((accept or b"")[:_LONGEST].decode("latin-1").lower())
     if any(media[:2] == ("text", "html") and quality > 0 for media, quality in ranges):
         return offers[0]
     best, chosen = 0.0, offers[0]

@@ -35,7 +35,7 @@ def sip_user_from_query(query: bytes) -> str | None:
     `sip_address` gives it. A `+` is itself: clients don't form-encode the address."""
     for field in query.split(b"&"):
         name, _, value = field.partition(b"=")
-        if urllib.parse.unquote_to_bytes(name).lower() == b"sipuri":
+        if value and urllib.parse.unquote_to_bytes(name).lower() == b"sipuri":
             user = sip_address(urllib.parse.unquote(value, errors="replace"))
             if user is not None:
                 return user

@@ -42,15 +42,17 @@ class Stage(enum.StrEnum):
 
 _ROOT = AUTODISCOVER_ROOT.lower()
 _APPLICATION = re.compile(r"/ucwa(?:/[^/]+)*?/applications(?:/[^/]+(?P<rest>/.+)?)?")
-_LOCATE = (_ROOT + "/domain", _ROOT + "/user", _ROOT + "/oauth/user")
-_SERVICES = (
+_SERVICES = (  # path prefixes, at a segment border
+    (_ROOT + "/domain", Stage.LOCATE),
+    (_ROOT + "/user", Stage.LOCATE),
+    (_ROOT + "/oauth/user", Stage.LOCATE),
     ("/webticket", Stage.TICKET),
     ("/passiveauth", Stage.TICKET),
     ("/certprov", Stage.CERTIFICATE),
     ("/abs", Stage.READY),
     ("/groupexpansion", Stage.READY),
 )
-_READY = ("/me/makemeavailable", "/people", "/photos", "/me/photo", "/contacts")
+_READY = ("/me/makemeavailable/", "/me/photo/", "/people/", "/photos/", "/contacts/")
 
 
 def classify(
@@ -66,8 +68,6 @@ def classify(
         return Stage.REDIRECT, False
     if path == _ROOT or (path == "/" and host_is_lyncdiscover):
         return Stage.DISCOVER if host_is_lyncdiscover else Stage.LOCATE, False
-    if path.startswith(_LOCATE):
-        return Stage.LOCATE, False
     if path.startswith("/mcx/"):
         is_poll = "poll" in path
         return Stage.NOTIFICATIONS if is_poll else Stage.REGISTER, is_poll
@@ -89,4 +89,4 @@ def _ucwa(method: str, path: str, rest: str | None) -> tuple[Stage | None, bool]
         return Stage.NOTIFICATIONS, True
     if rest == "/policies":
         return Stage.MOBILITY_POLICY, False
-    return Stage.READY if rest.startswith(_READY) else None, False
+    return Stage.READY if (rest + "/").startswith(_READY) else None, False

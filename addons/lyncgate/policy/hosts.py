@@ -18,11 +18,14 @@ _LABEL = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rb"(%s(?:\.%s)*)\.?(?::\d{0,5})?" % (_LABEL, _LABEL))
 _LITERAL = re.compile(rb"\[([0-9a-f:.]{2,45})\](?::\d{0,5})?")
 _LONGEST = 253  # characters of a DNS name without its final dot (RFC 1035 §2.3.4)
+_LONGEST_VALUE = _LONGEST + len(".:65535")
 
 
 def parse(value: bytes) -> str | None:
     """The name that a Host field value means, in lower case, without port and final dot; an IPv6
     literal keeps its brackets, in its shortest form. None: not a host name."""
+    if len(value) > _LONGEST_VALUE:
+        return None
     value = value.lower()
     if name := _NAME.fullmatch(value):
         return name[1].decode() if len(name[1]) <= _LONGEST else None

@@ -149,6 +149,12 @@ def _session_emptied(text: str) -> str:
     return _SESSION.sub("/", text)
 
 
+def _resolved_early(text: str) -> str:
+    """Dot segments resolved by one server, before the next steps make new ones for another:
+    `/x/../cscp;a/..;b` → `/cscp;a/..;b` → `/cscp/..`."""
+    return _join(_resolve(_segments(text))) if "/." in text else text
+
+
 def _bare(text: str) -> str:
     """Segments without parameters, NTFS streams, or what a second parser would take for a query."""
     return _PARAMETERS.sub("", text)
@@ -165,6 +171,7 @@ _STEPS: tuple[Callable[[str], str], ...] = (
     _forward_slashes,
     _session_dropped,
     _session_emptied,
+    _resolved_early,
     _bare,
     _trimmed,
 )
