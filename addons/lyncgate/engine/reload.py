@@ -64,16 +64,16 @@ class Reloader:
                 for problem in loaded.problems:
                     log.error("rules not adopted: %s", problem)
                 return self._bad()
-            if loaded.policy.version == self._version:
-                return True
-            try:
-                await self._adopt(loaded.policy)
-            except (OSError, SSL.Error, StartError) as error:
-                log.error("rules not adopted: %s", error)
-                return self._bad()
-            self._version = loaded.policy.version
+            if loaded.policy.version != self._version:
+                try:
+                    await self._adopt(loaded.policy)
+                except (OSError, SSL.Error, StartError) as error:
+                    log.error("rules not adopted: %s", error)
+                    return self._bad()
+                self._version = loaded.policy.version
+                log.info("rules adopted, version %s", self._version)
+            # Also when nothing changed: a bad file that was put back is good again.
             self._observer.reload(True, time.time(), self._version)
-            log.info("rules adopted, version %s", self._version)
             return True
 
     def _bad(self) -> bool:

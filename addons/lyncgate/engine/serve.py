@@ -52,11 +52,17 @@ class AccessLogSink:
         if self._log:
             self._log.write(exchange)
 
-    def adopt(self, policy: Policy) -> None:
-        if policy.access_log != self._rules:
+    def prepare(self, policy: Policy) -> Callable[[], None]:
+        """Open the log that `policy` asks for. Raises OSError; else what is returned puts it in use."""
+        if policy.access_log == self._rules:
+            return lambda: None
+        new = open_access_log(policy.access_log, self._metrics.access_log_dropped)
+
+        def use() -> None:
             self.close()
-            self._rules = policy.access_log
-            self._log = open_access_log(policy.access_log, self._metrics.access_log_dropped)
+            self._rules, self._log = policy.access_log, new
+
+        return use
 
     def reopen(self) -> None:
         if self._log:
@@ -82,7 +88,7 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
     access_log = AccessLogSink(metrics)
     with contextlib.closing(access_log), set_eager_task_factory():
         try:
-            access_log.adopt(first.policy)
+            access_log.prepare(first.policy)()
             addons = EdgeAddons(first.policy, metrics, access_log, *sinks)
         except (OSError, SSL.Error) as error:
             raise StartError(str(error)) from error
@@ -92,9 +98,10 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
         admin_at = await _start_admin(admin, first.policy)
 
         async def adopt(policy: Policy) -> None:
+            use_log = access_log.prepare(policy)
             await master.adopt(policy)
             metrics.configure(policy)
-            access_log.adopt(policy)
+            use_log()
 
         reloader = Reloader(path, first, adopt=adopt, observer=metrics)
         watcher = asyncio.get_running_loop().create_task(reloader.watch(), name="watch rules")

@@ -26,7 +26,7 @@ class Phase(enum.StrEnum):
     UPSTREAM_TLS = "upstream_tls"  # absent when reused
     WAIT = "wait"  # request sent to first byte of the response
     RESPONSE_BODY = "response_body"  # first to last byte of the response
-    TOTAL = "total"  # first byte of the request to last byte of the response
+    TOTAL = "total"  # first byte of the request to the end of the exchange, however it ended
 
 
 class Kind(enum.StrEnum):
