@@ -1,1 +1,14 @@
-"""The embedded estate: a front-end pool, its directory, and a phone. Real sockets, TLS and NTLM."""
+"""The embedded estate: a front-end pool, its directory, and a phone. Real sockets, TLS and NTLM.
+
+    topology, directory     who and what there is
+    authority, ports, plan  certificates, port numbers, what all processes of a lab agree on
+    web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
+    call                    what a service is given; the services:
+        autodiscover, webticket, mobility (its state: ucwa), content
+    sip, sipauth, sipmessage, registrar
+    pool, frontend, accessedge, estate, rules      all of it together
+    names, httpclient, report, phone               the other side
+
+What is verified by real clients and what is our guess is said where it is: SIPE, curl and
+requests-ntlm sign in to it (tests/lab/test_sipe.py).
+"""

@@ -78,7 +78,7 @@ class Directory:
 
     def ntlm_accounts(self) -> str:
         """The text of a file for pyspnego's NTLM_USER_FILE, in smbpasswd form: with the NT hash made
-        once here, each handshake costs half of what it costs with pass words in the file."""
+        once here, each handshake costs half of what it costs with passwords in the file."""
         lines = []
         for user in self.users:
             nt_hash = ntowfv1(user.password).hex().upper()

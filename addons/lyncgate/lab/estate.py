@@ -66,7 +66,8 @@ class Estate:
 
     @staticmethod
     def prepare(directory: Path, poll_minimum: float = POLL_MINIMUM) -> Plan:
-        """The plan of a lab whose members run as processes of their own; made if there is none."""
+        """The plan of a lab whose members run as processes of their own; made if there is none. Call it
+        once before several of them start at the same time."""
         if (directory / PLAN_FILE).exists():
             return Plan.read(directory)
         plan = Plan.create(directory, poll_minimum)
@@ -113,13 +114,6 @@ class Estate:
     def ca_file(self) -> Path:
         """The root certificate to trust."""
         return self.directory / "ca.pem"
-
-    def front_end(self, name: str) -> FrontEnd:
-        """A running front end. Raises KeyError."""
-        server = self._running[name]
-        if not isinstance(server, FrontEnd):
-            raise KeyError(name)
-        return server
 
     def push_event(self, sip: str, event: Json) -> int:
         """Something happens to a user: releases the polls of all applications; says how many there are."""

@@ -90,11 +90,6 @@ class FrontEnd:
         self._sites: list[Site[ConnectionAuth]] = []
         self._sip = SipServer(spec.fqdn, pool.directory, pools, accounts)
 
-    @property
-    def connections(self) -> int:
-        """Open web connections."""
-        return sum(len(site.connections) for site in self._sites)
-
     async def start(self, listen: Callable[[str, int], socket.socket]) -> None:
         """Listen; `listen(address, port)` gives a bound socket."""
         ports, address = self._ports, self.spec.address

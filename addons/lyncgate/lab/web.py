@@ -62,10 +62,6 @@ class Request:
         wanted = name.lower().encode("ascii")
         return next((value.decode("latin-1") for key, value in self._headers if key == wanted), None)
 
-    def headers(self) -> list[tuple[str, str]]:
-        """All fields: lower-case names and values, in order."""
-        return [(key.decode("latin-1"), value.decode("latin-1")) for key, value in self._headers]
-
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
         return self._body()
