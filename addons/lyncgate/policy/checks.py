@@ -240,7 +240,8 @@ def check_web_services(rules: Rules, report: Report) -> None:
 
 def check_users(rules: Rules, report: Report) -> None:
     """A user rule that can never match is a user at the wrong pool."""
-    earlier: list[str] = []
+    plain: set[str] = set()  # the earlier ones without a *, of which there may be thousands
+    globs: list[str] = []
     for index, user in enumerate(rules.lync.users):
         key, match = ("lync", "users", index, "match"), user.match.lower()
         if match.startswith("sip:"):
@@ -249,12 +250,17 @@ def check_users(rules: Rules, report: Report) -> None:
             report.error(
                 key, f"found {show_value(user.match)}; allowed: user@domain, * stands for any characters"
             )
-        elif above := next((other for other in earlier if _glob_covers(other, match)), None):
+        elif above := next(
+            (glob for glob in globs if _glob_covers(glob, match)), match if match in plain else None
+        ):
             report.error(
                 key,
                 f"never reached: {show_value(above)} above takes all of it; allowed: the narrower one first",
             )
-        earlier.append(match)
+        if "*" in match:
+            globs.append(match)
+        else:
+            plain.add(match)
 
 
 def _can_match(match: str) -> bool:
