@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from lyncgate.cli.rules import read_rules, show_problems
+from lyncgate.cli.rules import show_problems
+from lyncgate.engine.rules import read_rules
 from lyncgate.policy.effective import effective as effective_text
 from lyncgate.policy.load import Loaded
 from lyncgate.policy.problem import Severity

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lyncgate.cli.rules import read_rules, show_problems
+from lyncgate.cli.rules import show_problems
+from lyncgate.engine.rules import read_rules
 from lyncgate.policy.explain import explain as explain_request
 from lyncgate.policy.explain import render, to_json
 from lyncgate.policy.routetests import RequestError, make_request

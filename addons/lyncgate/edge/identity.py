@@ -62,11 +62,13 @@ class Identity:
     def for_client(self, listener: Listener, name: str | None) -> SSL.Connection | None:
         """The TLS connection for a client that asked for `name` (SNI); None if we are not that.
 
-        Without a name the listener's first certificate serves: old phones send none.
+        Without a name the listener's first certificate serves: old phones send none. Some clients send
+        an address there, which RFC 6066 §3 does not allow: that is no name either.
         """
         candidates = self._by_listener.get(listener.name, [])
+        unnamed = name is None or _is_address(name)
         for files, context in candidates:
-            if name is None or fits(files.names, name.lower().rstrip(".")):
+            if unnamed or name is None or fits(files.names, name.lower().rstrip(".")):
                 connection = SSL.Connection(context)
                 connection.set_accept_state()
                 return connection

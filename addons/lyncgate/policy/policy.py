@@ -48,7 +48,7 @@ class Discover(enum.StrEnum):
 
     ANSWER = "answer"  # the edge serves the root document
     FORWARD = "forward"  # to the pool's autodiscover service
-    REDIRECT = "redirect"  # 302 to the external web services
+    REDIRECT = "redirect"  # 307 to the external web services
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
