@@ -3,7 +3,7 @@
     with lab_process(tmp_path) as lab, edge_process(lab.rules()) as edge:
         edge.https, edge.http, edge.admin      # (host, port)
         edge.metric("lyncgate_polls_held")     # sum of the samples of that name
-        edge.rss                               # bytes
+        edge.process.rss                       # bytes
 
 Each process says where it listens in one line of JSON; nothing is waited for by sleeping.
 """
@@ -11,6 +11,7 @@ Each process says where it listens in one line of JSON; nothing is waited for by
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,43 +29,53 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lyncgate.lab import rules, topology
 from lyncgate.lab.names import NameMap, NameRule
-from lyncgate.lab.plan import Plan
+from lyncgate.lab.plan import PLAN_FILE, Plan
 
 STARTS_WITHIN = 60.0  # seconds: two busy cores, several tests at once
 ROOT = Path(__file__).parents[2]
+LYNCGATE = (sys.executable, "-m", "lyncgate")
 
 Address = tuple[str, int]
 
 
-class Process:
-    """A lyncgate command that runs until it is told to stop. `said`: its first line, as JSON."""
+def wait_until(
+    condition: Callable[[], object], what: Callable[[], object] | str, timeout: float = 30.0
+) -> None:
+    """Until `condition` holds, for what happens in another process in its own time. `what` says what is
+    missing, for the failure's message; `timeout` is in seconds."""
+    until = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(f"after {timeout} s: {what if isinstance(what, str) else what()}")
+        select.select([], [], [], 0.02)
 
-    def __init__(
-        self, *arguments: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None, log: Path
-    ) -> None:
+
+class Process:
+    """A command that runs until it is told to stop, and says one line of JSON when it is ready."""
+
+    def __init__(self, *command: str, log: Path) -> None:
         self._log = log.open("ab")
         self.log = log
         self.popen = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "lyncgate", *arguments],
+            command,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "addons"), **(env or {})},
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'addons'}:{ROOT / 'tests'}"},
         )
-        self.said: dict[str, Any] = json.loads(self._first_line())
 
-    def _first_line(self) -> bytes:
+    @functools.cached_property
+    def said(self) -> dict[str, Any]:
+        """Its first line, waited for."""
         assert self.popen.stdout is not None
         ready, _, _ = select.select([self.popen.stdout], [], [], STARTS_WITHIN)
         line = self.popen.stdout.readline() if ready else b""
         if not line.strip():
             self.kill()
             raise RuntimeError(f"{self.popen.args} said nothing:\n{self.log.read_text()[-4000:]}")
-        return line
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid
+        said: dict[str, Any] = json.loads(line)
+        return said
 
     @property
     def rss(self) -> int:
@@ -77,7 +88,7 @@ class Process:
         return self._status("VmHWM")
 
     def _status(self, field: str) -> int:
-        status = Path(f"/proc/{self.pid}/status").read_text()
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(field))
 
     def kill(self) -> None:
@@ -85,9 +96,13 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.popen.send_signal(number)
+
     def stop(self, timeout: float = 30.0) -> int:
         """SIGTERM; the exit status. A process that does not end in time is killed and fails the test."""
-        self.popen.send_signal(signal.SIGTERM)
+        self.tell(signal.SIGTERM)
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -104,29 +119,44 @@ class Process:
 
 
 class Lab:
-    """A lab in processes of its own: one for everything, or one a member where members are to die."""
+    """A lab in processes of its own: one for everything (`lab`), or one a member where members are to die.
 
-    def __init__(self, directory: Path, processes: dict[str, Process]) -> None:
+    lab.processes["fe01"].kill(); lab.start("fe01")
+    """
+
+    def __init__(self, directory: Path, command: Sequence[str]) -> None:
         self.directory = directory
-        self.processes = processes
-        self.plan = Plan.read(directory)
+        self.processes: dict[str, Process] = {}
+        self._command = command
+
+    def start(self, name: str) -> Process:
+        """Start a server, again if it ran before; `said` waits until it listens."""
+        if old := self.processes.get(name):
+            old.close()
+        member = () if name == "lab" else ("--member", name)
+        process = Process(*self._command, *member, log=self.directory / f"{name}.log")
+        self.processes[name] = process
+        return process
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.close()
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        return Plan.read(self.directory)
 
     @property
     def ca(self) -> Path:
         return self.directory / "ca.pem"
 
-    def rules(self, **changes: Any) -> Path:
-        """Write a rules.yaml for an edge in front of this lab; `changes` replace top-level sections,
-        or are merged into them where both are mappings."""
+    def rules(self, directory: Path | None = None, **changes: Any) -> Path:
+        """Write a rules.yaml for an edge in front of this lab, into another directory if one is given.
+        `changes` are laid over the lab's rules, see `merged`."""
         document = yaml.safe_load(rules.rules_yaml(self.directory, self.plan.ports))
-        document.setdefault("access_log", {"path": "access.log"})
-        for section, value in changes.items():
-            if isinstance(value, dict) and isinstance(document.get(section), dict):
-                document[section] = {**document[section], **value}
-            else:
-                document[section] = value
-        path = self.directory / "rules.yaml"
-        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        document["access_log"] = {"path": "access.log"}
+        path = (directory or self.directory) / "rules.yaml"
+        path.write_text(yaml.safe_dump(merged(document, changes), sort_keys=False))
         return path
 
     def names(self, edge: Edge) -> NameMap:
@@ -145,6 +175,14 @@ class Lab:
         )
 
 
+def merged(document: Any, changes: Any) -> Any:
+    """`changes` laid over `document`: mappings key by key, None removes a key, all else is replaced."""
+    if not (isinstance(document, dict) and isinstance(changes, dict)):
+        return changes
+    whole = document | {key: merged(document.get(key), value) for key, value in changes.items()}
+    return {key: value for key, value in whole.items() if value is not None}
+
+
 class Edge:
     """A running `lyncgate serve`."""
 
@@ -152,21 +190,18 @@ class Edge:
         self.process = process
         self.rules = rules_file
         listeners = process.said["listeners"]
-        self.http: Address = tuple(listeners["http"][0]) if "http" in listeners else ("", 0)
+        self.http: Address = tuple(listeners["http"][0])
         self.https: Address = tuple(listeners["https"][0])
         self.admin: Address = tuple(process.said["admin"])
-
-    @property
-    def rss(self) -> int:
-        return self.process.rss
 
     def get(self, path: str) -> str:
         """A page of the admin listener."""
         with urllib.request.urlopen(f"http://{self.admin[0]}:{self.admin[1]}{path}", timeout=10) as answer:
-            return answer.read().decode()
+            text: str = answer.read().decode()
+            return text
 
     def samples(self) -> list[tuple[str, dict[str, str], float]]:
-        """Everything that /metrics says."""
+        """Everything that /metrics says: name, labels, value."""
         return [
             (sample.name, sample.labels, sample.value)
             for family in text_string_to_metric_families(self.get("/metrics"))
@@ -183,46 +218,47 @@ class Edge:
 
     def wait_for(self, name: str, wanted: float, *, timeout: float = 30.0, **labels: str) -> None:
         """Until a metric has a value: for what happens in its own time, a health check or a reload."""
-        until = time.monotonic() + timeout
-        while (found := self.metric(name, **labels)) != wanted:
-            if time.monotonic() > until:
-                raise AssertionError(f"{name}{labels} is {found}, not {wanted}, after {timeout} s")
-            select.select([], [], [], 0.05)
+        wait_until(
+            lambda: self.metric(name, **labels) == wanted,
+            lambda: f"{name}{labels} is {self.metric(name, **labels)}, not {wanted}",
+            timeout,
+        )
 
     def exchanges(self) -> list[dict[str, Any]]:
-        """The access log's records so far."""
+        """The access log's records so far; a line that is being written is left out."""
         log = self.rules.parent / "access.log"
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        text = log.read_text() if log.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def settled(self, count: int, *, since: int = 0) -> list[dict[str, Any]]:
+        """The access log's records from number `since` on, as soon as there are `count` of them."""
+        wait_until(
+            lambda: len(self.exchanges()) >= since + count,
+            lambda: f"{len(self.exchanges()) - since} records of {count}",
+        )
+        return self.exchanges()[since:]
 
 
 @contextlib.contextmanager
 def lab_process(
     directory: Path, *, each_member: bool = False, poll_minimum: float = 1.0, prefix: Sequence[str] = ()
 ) -> Iterator[Lab]:
-    """A lab. `each_member`: every server in a process of its own (`lab.processes["fe01"].kill()`)."""
-    common = ["lab", "--json", "--dir", str(directory), "--poll-minimum", str(poll_minimum)]
-    processes: dict[str, Process] = {}
-    try:
-        if each_member:
-            for name in topology.MEMBERS:
-                processes[name] = Process(
-                    *common, "--member", name, prefix=prefix, log=directory / f"{name}.log"
-                )
-        else:
-            processes["lab"] = Process(*common, prefix=prefix, log=directory / "lab.log")
-        yield Lab(directory, processes)
-    finally:
-        for process in processes.values():
-            process.close()
+    """A lab. `each_member`: every server in a process of its own. `poll_minimum`: seconds, the shortest
+    time-out that a poll may ask for. `prefix`: what stands before the command."""
+    options = ("lab", "--json", "--dir", str(directory), "--poll-minimum", str(poll_minimum))
+    with contextlib.closing(Lab(directory, [*prefix, *LYNCGATE, *options])) as lab:
+        for name in topology.MEMBERS if each_member else ("lab",):
+            process = lab.start(name)
+            if not (directory / PLAN_FILE).exists():
+                assert process.said  # the first one makes the plan that the others follow
+        for process in lab.processes.values():
+            assert process.said
+        yield lab
 
 
 @contextlib.contextmanager
 def edge_process(rules_file: Path, *, prefix: Sequence[str] = ()) -> Iterator[Edge]:
     """`lyncgate serve` on free ports."""
-    process = Process(
-        "serve", "--json", "--rules", str(rules_file), prefix=prefix, log=rules_file.parent / "edge.log"
-    )
-    try:
+    command = [*prefix, *LYNCGATE, "serve", "--json", "--rules", str(rules_file)]
+    with contextlib.closing(Process(*command, log=rules_file.parent / "edge.log")) as process:
         yield Edge(process, rules_file)
-    finally:
-        process.close()
