@@ -31,8 +31,8 @@ $(READY): requirements-dev.lock pyproject.toml
 	@python=$$(.ci/find-python) || exit 1; \
 	echo "Using $$($$python -V) for $(VENV) (first time: about half a minute)"; \
 	$$python -m venv --clear $(VENV) && \
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock && \
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock && \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	touch $@
 
 lock:

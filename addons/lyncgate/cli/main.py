@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lyncgate import __version__
+
 # The function of that name in lyncgate.cli.<name>; its docstring is the help.
 COMMANDS = (
     "check",
@@ -46,8 +48,8 @@ app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, ric
 
 def _version(wanted: bool) -> None:
     if wanted:
-        versions = [f"{name} {importlib.metadata.version(name)}" for name in ("lyncgate", "mitmproxy")]
-        typer.echo(f"{', '.join(versions)}, Python {platform.python_version()}")
+        mitmproxy = importlib.metadata.version("mitmproxy")
+        typer.echo(f"lyncgate {__version__}, mitmproxy {mitmproxy}, Python {platform.python_version()}")
         raise typer.Exit
 
 
