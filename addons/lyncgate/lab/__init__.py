@@ -2,6 +2,7 @@
 
     topology, directory     who and what there is
     authority, ports, plan  certificates, port numbers, what all processes of a lab agree on
+    tlsstreams              TLS that costs a connection little memory
     web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
     call                    what a service is given; the services:
         autodiscover, webticket, mobility (its state: ucwa), content

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import h11
 
+from lyncgate.lab import tlsstreams
 from lyncgate.lab.names import NameMap
 
 CHUNK = 64 * 1024
@@ -52,9 +53,7 @@ class HttpConnection:
     async def open(cls, host: str, port: int, names: NameMap, tls: ssl.SSLContext | None) -> HttpConnection:
         """Connect where `names` says that `host`:`port` is. TLS checks the real name."""
         address, real_port = names.resolve(host, port)
-        reader, writer = await asyncio.open_connection(
-            address, real_port, ssl=tls, server_hostname=host if tls else None, limit=4 * CHUNK
-        )
+        reader, writer = await tlsstreams.connect(address, real_port, tls, host, limit=4 * CHUNK)
         return cls(host, reader, writer)
 
     @property

@@ -28,10 +28,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import h11
 
+from lyncgate.lab import tlsstreams
+
 KIB = 1024
 HIGH_WATER = 256 * KIB
 DISCARD_LIMIT = 1024 * KIB
-BACKLOG = 1024
 
 log = logging.getLogger(__name__)
 
@@ -249,10 +250,7 @@ class Site[S]:
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accept connections on a bound socket."""
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: Connection(self), sock=sock, ssl=tls, backlog=BACKLOG
-        )
+        self._listener = await tlsstreams.listen(lambda: Connection(self), sock, tls)
 
     async def close(self, *, reset: bool) -> None:
         """Stop listening and cut all connections; `reset`: as if the process had been killed."""
