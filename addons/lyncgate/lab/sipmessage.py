@@ -1,10 +1,13 @@
-"""SIP messages as far as the lab needs them: reading, answering, and the text that signatures cover."""
+"""SIP messages as far as the lab needs them: reading, writing, answering, the text that signatures cover."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)")
+_REQUEST_LINE = re.compile(r"([^\s]+) ([^\s]+) SIP/2\.0")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _PARAMETER = re.compile(r'([\w-]+)=(?:"([^"]*)"|([^,;\s]*))')
 
 
@@ -12,13 +15,20 @@ class BadMessageError(Exception):
     """Not SIP."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Message:
-    """A request. Header names keep their case; look-ups ignore it."""
+type Headers = tuple[tuple[str, str], ...]
 
-    method: str
-    uri: str
-    headers: tuple[tuple[str, str], ...]
+
+class _Headed:
+    """What requests and answers have in common. Header names keep their case; look-ups ignore it."""
+
+    __slots__ = ()
+    headers: Headers
+    body: bytes
+
+    @property
+    def start_line(self) -> str:
+        """The first line."""
+        raise NotImplementedError
 
     def header(self, name: str) -> str:
         """The first header of this name, or an empty string."""
@@ -28,24 +38,91 @@ class Message:
     def content_length(self) -> int:
         """Bytes of the body that follows the head."""
         value = self.header("content-length") or "0"
-        if not value.isdecimal():
-            raise BadMessageError(f"Content-Length {value!r}")
+        if not _NUMBER.fullmatch(value):
+            raise BadMessageError(f"Content-Length {value[:20]!r}")
         return int(value)
+
+    @property
+    def cseq(self) -> int:
+        """The number of CSeq. Raises BadMessageError."""
+        number = self.header("cseq").partition(" ")[0]
+        if not _NUMBER.fullmatch(number):
+            raise BadMessageError(f"CSeq {number[:20]!r}")
+        return int(number)
+
+    def to_bytes(self) -> bytes:
+        """The message for the wire. Content-Length is made here, whatever the headers say."""
+        lines = [self.start_line]
+        lines += [f"{name}: {value}" for name, value in self.headers if name.lower() != "content-length"]
+        lines.append(f"Content-Length: {len(self.body)}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode() + self.body
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Message(_Headed):
+    """A request."""
+
+    method: str
+    uri: str
+    headers: Headers
+    body: bytes = b""
+
+    @property
+    def start_line(self) -> str:
+        """`REGISTER sip:contoso.example SIP/2.0`."""
+        return f"{self.method} {self.uri} SIP/2.0"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer(_Headed):
+    """A response."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes = b""
+
+    @property
+    def start_line(self) -> str:
+        """`SIP/2.0 200 OK`."""
+        return f"SIP/2.0 {self.status} {self.reason}"
 
 
 def parse(head: bytes) -> Message:
     """Read a request's head, blank line excluded. Raises BadMessageError."""
+    message = parse_any(head)
+    if not isinstance(message, Message):
+        raise BadMessageError(f"not a request: {message.start_line[:80]!r}")
+    return message
+
+
+def parse_any(head: bytes) -> Message | Answer:
+    """Read the head of a request or an answer, blank line excluded. Raises BadMessageError."""
     first, *lines = head.decode("utf-8", "replace").split("\r\n")
-    parts = first.split(" ")
-    if len(parts) != 3 or parts[2] != "SIP/2.0":
-        raise BadMessageError(f"start line {first[:80]!r}")
     headers: list[tuple[str, str]] = []
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon:
+        if not colon or "\n" in line or "\r" in line:
             raise BadMessageError(f"header line {line[:80]!r}")
         headers.append((name.strip(), value.strip()))
-    return Message(parts[0], parts[1], tuple(headers))
+    if answer := _STATUS_LINE.fullmatch(first):
+        return Answer(int(answer[1]), answer[2], tuple(headers))
+    if request := _REQUEST_LINE.fullmatch(first):
+        return Message(request[1], request[2], tuple(headers))
+    raise BadMessageError(f"start line {first[:80]!r}")
+
+
+def answer(
+    request: Message, status: int, reason: str, *headers: tuple[str, str], body: bytes = b"", tag: str
+) -> Answer:
+    """An answer to a request: Via, From, Call-ID, CSeq and To as they came, To with our `tag` if it has
+    none yet."""
+    to = request.header("to")
+    if not address(to)[1]:
+        to = f"{to};tag={tag}"
+    routing = [(name, value) for name, value in request.headers if name.lower() == "via"]
+    routing += [(name, request.header(name)) for name in ("From", "Call-ID", "CSeq")]
+    return Answer(status, reason, (*routing, ("To", to), *headers), body)
 
 
 def parameters(value: str) -> dict[str, str]:
