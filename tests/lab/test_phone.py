@@ -22,8 +22,18 @@ def tls(lab):
 def test_every_stage_that_a_phone_sees_happens_in_order(lab, client):
     report = lab.run(client.phone("alice@contoso.example").sign_in())
     assert report.ok, report.failed
-    assert stages(report)[:5] == [Stage.CONNECT, Stage.DISCOVER, Stage.LOCATE, Stage.TICKET, Stage.REGISTER]
-    assert set(stages(report)[5:]) == {Stage.READY, Stage.NOTIFICATIONS}
+    assert stages(report)[:9] == [
+        Stage.START,
+        Stage.DNS_INTERNAL,
+        Stage.DNS_DISCOVER,
+        Stage.CONNECT,
+        Stage.DISCOVER,
+        Stage.REDIRECT,
+        Stage.DNS_WEB,
+        Stage.LOCATE,
+        Stage.TICKET,
+    ]
+    assert {Stage.REGISTER, Stage.READY, Stage.NOTIFICATIONS} <= set(stages(report)[9:])
     assert len(lab.estate.pools["pool01"].applications) == 0  # signed out
 
 
@@ -64,9 +74,9 @@ def test_discovery_by_http_alone_is_enough(lab, tls):
     ).ok
 
 
-def test_name_that_does_not_exist_is_a_failed_connect(lab, tls):
+def test_name_that_does_not_exist_is_a_failed_look_up(lab, tls):
     report = lab.run(sign_in("alice@contoso.example", "P4ss-alice", names=NameMap(()), tls=tls))
-    assert report.failed.stage is Stage.CONNECT
+    assert report.failed.stage is Stage.DNS_DISCOVER
     assert "no such name" in report.failed.detail
 
 

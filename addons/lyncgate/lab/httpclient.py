@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import h11
 
 from lyncgate.lab import tlsstreams
-from lyncgate.lab.names import NameMap
+from lyncgate.lab.names import Address, NameMap
 
 CHUNK = 64 * 1024
 FAILURES = (OSError, EOFError, h11.ProtocolError)  # TimeoutError and ssl.SSLError are OSErrors
@@ -52,8 +52,12 @@ class HttpConnection:
     @classmethod
     async def open(cls, host: str, port: int, names: NameMap, tls: ssl.SSLContext | None) -> HttpConnection:
         """Connect where `names` says that `host`:`port` is. TLS checks the real name."""
-        address, real_port = names.resolve(host, port)
-        reader, writer = await tlsstreams.connect(address, real_port, tls, host, limit=4 * CHUNK)
+        return await cls.open_at(names.resolve(host, port), host, tls)
+
+    @classmethod
+    async def open_at(cls, where: Address, host: str, tls: ssl.SSLContext | None) -> HttpConnection:
+        """Connect to an address that is `host`'s."""
+        reader, writer = await tlsstreams.connect(*where, tls, host, limit=4 * CHUNK)
         return cls(host, reader, writer)
 
     @property

@@ -1,8 +1,8 @@
 """Name to address, for clients of the lab: what DNS and fixed ports are in the real world.
 
 A rule is a glob of host names, a port, and where that really is; the first match counts, a name that no
-rule matches does not exist. The same rules serve our phone (`resolve`) and the SIPE driver
-(`connect_to`).
+rule matches does not exist. The same rules serve our phone (`look_up`, `resolve`) and the SIPE
+driver (`connect_to`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ class NameMap:
                     break
                 return rule.to
         raise NoSuchNameError(f"{host}: no such name")
+
+    async def look_up(self, host: str) -> str:
+        """What a resolver would say of `host`, as far as these rules know: an address on one of the ports
+        of the web. Raises NoSuchNameError."""
+        try:
+            return self.resolve(host, 443)[0]
+        except NoSuchNameError:
+            return self.resolve(host, 80)[0]
 
     def connect_to(self) -> list[str]:
         """The rules as `HOST:PORT:ADDRESS:PORT`, what the SIPE driver's --connect-to takes."""

@@ -19,8 +19,9 @@ _FAILED = (ValueError, KeyError, ET.ParseError, *MALFORMED, *FAILURES)  # how a 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
-    """One thing the phone did. `status`: of HTTP, None when there was no answer or it was a connect.
-    `detail`: what came of it, for people; never a secret."""
+    """One thing the phone did. `status`: of HTTP, None when there was no answer or it was no request.
+    `detail`: what came of it, for people; never a secret. `poll`: it was meant to hang, so that its
+    `seconds` say nothing about the server."""
 
     stage: Stage
     what: str
@@ -28,11 +29,12 @@ class Step:
     status: int | None
     seconds: float
     detail: str
+    poll: bool = False
 
 
 @dataclasses.dataclass(slots=True)
 class SignInReport:
-    """How a sign-in went. `seconds`: from the first connect to signing out."""
+    """How a sign-in went. `seconds`: from the first look-up until the phone was ready, or had failed."""
 
     user: str
     steps: list[Step] = dataclasses.field(default_factory=list)
@@ -50,9 +52,10 @@ class SignInFailedError(Exception):
 
 
 class Doing:
-    """A step while it goes on: fill in what came of it."""
+    """A step while it goes on: fill in what came of it. `stage` may turn out to be another."""
 
-    def __init__(self) -> None:
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
         self.status: int | None = None
         self.detail = ""
 
@@ -77,21 +80,27 @@ class Recorder:
         if self._on_step:
             self._on_step(step)
 
+    def saw(self, stage: Stage, what: str, detail: str) -> None:
+        """Something that took no request of its own to learn."""
+        self.note(Step(stage, what, True, None, 0.0, detail))
+
     def failure(self, stage: Stage, what: str, why: str) -> SignInFailedError:
         """Note a failure that is no request's, and give the exception to raise."""
         self.note(Step(stage, what, False, None, 0.0, why))
         return SignInFailedError()
 
     @contextlib.asynccontextmanager
-    async def step(self, stage: Stage, what: str, seconds: float = STEP_TIMEOUT) -> AsyncIterator[Doing]:
+    async def step(
+        self, stage: Stage, what: str, seconds: float = STEP_TIMEOUT, *, poll: bool = False
+    ) -> AsyncIterator[Doing]:
         """One step, which may take `seconds`. Raises SignInFailedError for whatever goes wrong in it."""
-        doing, began, error = Doing(), time.perf_counter(), ""
+        doing, began, error = Doing(stage), time.perf_counter(), ""
         try:
             async with asyncio.timeout(seconds):
                 yield doing
         except _FAILED as failure:
             error = str(failure) or type(failure).__name__
         took = time.perf_counter() - began
-        self.note(Step(stage, what, not error, doing.status, took, error or doing.detail))
+        self.note(Step(doing.stage, what, not error, doing.status, took, error or doing.detail, poll))
         if error:
             raise SignInFailedError
