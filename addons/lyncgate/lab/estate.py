@@ -19,6 +19,9 @@ from pathlib import Path
 from lyncgate.lab import rules, topology
 from lyncgate.lab.accessedge import AccessEdge
 from lyncgate.lab.directory import Directory
+from lyncgate.lab.dns import estate as dns
+from lyncgate.lab.dns.client import Resolver
+from lyncgate.lab.dns.server import LOG_FILE, DnsServer, QueryLog
 from lyncgate.lab.frontend import FrontEnd
 from lyncgate.lab.names import Address, NameMap, NameRule
 from lyncgate.lab.ntlm import Accounts
@@ -40,6 +43,8 @@ class Estate:
         }
         self._accounts = Accounts(plan.accounts)
         self._running: dict[str, FrontEnd | AccessEdge] = {}
+        self.dns: dict[dns.View, DnsServer] = {}
+        self.dns_log: QueryLog | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -62,6 +67,7 @@ class Estate:
         finally:
             for name in tuple(estate._running):
                 await estate.stop_member(name)
+            await estate.stop_dns()
             plan.close()
 
     @staticmethod
@@ -94,6 +100,27 @@ class Estate:
     async def kill(self, name: str) -> None:
         """End a server as kill -9 does: nothing listens, every connection is reset."""
         await self._running.pop(name).stop(reset=True)
+
+    async def start_dns(self, proxy: str | None = None) -> None:
+        """Serve the zones of both views; public names lead to `proxy`, the address of an edge, or straight
+        to the front ends. Queries are in `dns_log` and in the file `dns.log`."""
+        self.dns_log = QueryLog(self.directory / LOG_FILE)
+        for view in dns.View:
+            self.dns[view] = DnsServer(view, dns.zone(view, proxy), self.dns_log)
+            await self.dns[view].start()
+
+    async def stop_dns(self) -> None:
+        """No DNS any more."""
+        while self.dns:
+            await self.dns.popitem()[1].stop()
+        if self.dns_log:
+            self.dns_log.close()
+            self.dns_log = None
+
+    def resolver(self, view: dns.View, proxy: tuple[Address, Address] | None = None) -> Resolver:
+        """What a phone outside or inside resolves by; `proxy`: the HTTP and HTTPS listeners of an edge, whose
+        address was given to `start_dns`."""
+        return Resolver(self.dns[view].address, dns.ports(view, self.ports, proxy))
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -169,6 +196,7 @@ class Estate:
                 name: {"address": topology.MEMBERS[name].address, "pool": topology.MEMBERS[name].pool}
                 for name in self._running
             },
+            "dns": {view: server.address for view, server in self.dns.items()},
             "users": {user.sip: {"password": user.password, "home": user.home} for user in self.people.users},
         }
 
