@@ -119,20 +119,16 @@ class Application:
         headers = [("Content-Type", "application/json"), ("X-MS-WebTicket", ticket)]
         return cls(ticket, await connection.request("POST", UCWA, headers, b"{}"))
 
-    async def poll(self, connection: HttpConnection, timeout: int) -> Reply:  # noqa: ASYNC109 (the protocol's)
-        """Hang until an event comes, or `timeout` seconds of the lab's clock are over."""
-        return await connection.request("GET", f"{self.events}&timeout={timeout}", [self._proof])
+    async def poll(self, connection: HttpConnection, timeout: int) -> bool:  # noqa: ASYNC109 (the protocol's)
+        """Hang until an event comes (True), or `timeout` seconds of the lab's clock are over (False)."""
+        reply = await connection.request("GET", f"{self.events}&timeout={timeout}", [self._proof])
+        assert reply.status == 200, reply
+        document = json.loads(reply.body)
+        self.events = document["_links"]["next"]["href"]
+        return bool(document.get("sender"))
 
     async def happen(self, connection: HttpConnection) -> None:
         """Something that makes an event, which ends the poll."""
         headers = [("Content-Type", "application/json"), self._proof]
         reply = await connection.request("POST", f"{self.base}/me/makeMeAvailable", headers, b"{}")
         assert reply.status == 204, reply
-
-
-def brought_event(reply: Reply) -> bool:
-    """Whether a poll's answer holds an event, and is one at all."""
-    assert reply.status == 200, reply
-    document = json.loads(reply.body)
-    assert "next" in document["_links"], document
-    return bool(document.get("sender"))

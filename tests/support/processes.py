@@ -84,8 +84,12 @@ class Process:
 
     @property
     def peak_rss(self) -> int:
-        """The most it ever was, in bytes."""
+        """The most it ever was, in bytes, or since `forget_peak`."""
         return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Let `peak_rss` begin anew (proc_pid_clear_refs(5))."""
+        Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5")
 
     def _status(self, field: str) -> int:
         status = Path(f"/proc/{self.popen.pid}/status").read_text()
