@@ -88,7 +88,7 @@ def test_any_name_can_be_asked_for(label):
 
 def test_silence_and_refusal_are_failures():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.41", 0))
+        free.bind(("127.0.0.61", 0))
         address = free.getsockname()
     with pytest.raises(DnsFailedError, match="127"):
         asyncio.run(ask(address, "web.contoso.example"))

@@ -23,6 +23,7 @@ from lyncgate.lab import topology
 from lyncgate.lab.dns.zone import Record, Zone
 from lyncgate.lab.names import Address
 from lyncgate.lab.ports import Ports
+from lyncgate.lab.topology import Role
 from lyncgate.lync.names import lyncdiscover_host, lyncdiscoverinternal_host
 
 FOREST = "contoso.local"
@@ -50,9 +51,9 @@ def ports(view: View, lab: Ports, proxy: tuple[Address, Address] | None) -> dict
     found: dict[Address, Address] = {}
     for member in topology.MEMBERS.values():
         address = member.address
-        found |= {(address, 5061): (address, lab.sip)}
-        if member.pool is None:
-            found |= {(address, 443): (address, lab.sip)}
+        found[address, 5061] = address, lab.sip
+        if member.role is Role.ACCESS_EDGE:
+            found[address, 443] = address, lab.sip
         else:
             found |= {(address, 80): (address, http), (address, 443): (address, https)}
     if proxy:
@@ -66,6 +67,7 @@ def _public(proxy: str | None) -> Iterator[Record]:
         yield Record(pool.web, "A", proxy or first[pool.name])
     for simple in (topology.MEET_HOST, topology.DIALIN_HOST):
         yield Record(simple, "A", proxy or first["pool01"])
+    yield Record(topology.OWA_HOST, "A", proxy or topology.MEMBERS["owa01"].address)
     yield Record(topology.SIP_HOST, "A", topology.MEMBERS["sip"].address)
     for domain in topology.DOMAINS.values():
         web = topology.POOLS[domain.pool].web

@@ -29,7 +29,7 @@ from lyncgate.lab.names import Address
 from lyncgate.lab.ports import ATTEMPTS, bound
 from lyncgate.lab.web import end
 
-ADDRESSES = {View.EXTERNAL: "127.0.0.41", View.INTERNAL: "127.0.0.42"}
+ADDRESSES = {View.EXTERNAL: "127.0.0.61", View.INTERNAL: "127.0.0.62"}
 LOG_FILE = "dns.log"
 UDP_LIMIT = 512  # bytes, where the client does not ask for more
 EDNS_LIMIT = 1232  # bytes, what fits into one packet everywhere
