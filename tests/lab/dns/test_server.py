@@ -94,7 +94,7 @@ def test_silence_and_refusal_are_failures():
         asyncio.run(ask(address, "web.contoso.example"))
 
     async def foreign(server):
-        await Resolver(server.address, {}).resolve("web.fabrikam.example", 443)
+        await Resolver(server.address, {}).look_up("web.fabrikam.example")
 
     with pytest.raises(DnsFailedError, match="REFUSED"):
         serving(foreign)
@@ -112,8 +112,10 @@ class TestInTheEstate:
         async def ask_root():
             resolver = lab.estate.resolver(View.EXTERNAL)
             with pytest.raises(NoSuchNameError):
-                await resolver.resolve("lyncdiscoverinternal.contoso.example", 443)
-            where = await resolver.resolve("lyncdiscover.contoso.example", 80)
+                await resolver.look_up("lyncdiscoverinternal.contoso.example")
+            said = await resolver.look_up("lyncdiscover.contoso.example")
+            assert said == "alias of lyncweb.contoso.example, 127.0.0.11"
+            where = resolver.resolve("lyncdiscover.contoso.example", 80)
             names = NameMap((NameRule("*", None, where),))
             connection = await HttpConnection.open("lyncdiscover.contoso.example", 80, names, None)
             try:
@@ -125,9 +127,9 @@ class TestInTheEstate:
         assert (reply.status, reply.header("x-ms-server-fqdn")) == (200, "fe01.contoso.local")
 
     def test_phone_inside_is_led_to_the_internal_site(self, lab):
-        where = lab.run(
-            lab.estate.resolver(View.INTERNAL).resolve("lyncdiscoverinternal.contoso.example", 443)
-        )
+        resolver = lab.estate.resolver(View.INTERNAL)
+        lab.run(resolver.look_up("lyncdiscoverinternal.contoso.example"))
+        where = resolver.resolve("lyncdiscoverinternal.contoso.example", 443)
         assert where == ("127.0.0.11", lab.estate.ports.internal_https)
 
     def test_an_edge_stands_where_dns_says(self, lab):
@@ -137,7 +139,8 @@ class TestInTheEstate:
             await lab.estate.stop_dns()
             await lab.estate.start_dns("127.0.0.1")
             resolver = lab.estate.resolver(View.EXTERNAL, edge)
-            return [await resolver.resolve("lyncdiscover.contoso.example", port) for port in (80, 443)]
+            await resolver.look_up("lyncdiscover.contoso.example")
+            return [resolver.resolve("lyncdiscover.contoso.example", port) for port in (80, 443)]
 
         assert tuple(lab.run(resolve())) == edge
 

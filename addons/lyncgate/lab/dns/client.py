@@ -1,7 +1,8 @@
 """Asks a DNS server, as a phone's stub resolver does: UDP first, TCP when the answer was cut.
 
-    resolver = Resolver(estate.dns_address(View.EXTERNAL), estate.ports_outside(http, https))
-    await resolver.resolve("lyncdiscover.contoso.example", 443)     # ("127.0.0.1", 40443)
+    resolver = Resolver(estate.dns[View.EXTERNAL].address, ports)
+    await resolver.look_up("lyncdiscover.contoso.example")     # "alias of lyncweb.contoso.example, 127.0.0.1"
+    resolver.resolve("lyncdiscover.contoso.example", 443)      # ("127.0.0.1", 40443)
 
 On one machine nothing listens on 443, so a look-up is followed by a step that the real world doesn't have:
 `ports` says where a well-known port of an address really is.
@@ -49,22 +50,32 @@ async def ask(server: Address, name: str, kind: str = "A") -> Reply:
     return Reply(RCODE[reply.header.rcode], records)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Resolver:
-    """Names by the DNS `server`, then `ports`."""
+    """A phone's names by the DNS `server`, then `ports`. What was looked up is kept, as a phone keeps it."""
 
-    server: Address
-    ports: Ports
+    def __init__(self, server: Address, ports: Ports) -> None:
+        self._server = server
+        self._ports = ports
+        self._known: dict[str, str] = {}
 
-    async def resolve(self, host: str, port: int) -> Address:
-        """Where `host`:`port` really is. Raises NoSuchNameError, or DnsFailedError."""
-        reply = await ask(self.server, host)
+    async def look_up(self, host: str) -> str:
+        """Ask for the addresses of `host`; aliases and addresses, for people. Raises NoSuchNameError, or
+        DnsFailedError."""
+        reply = await ask(self._server, host)
         if reply.rcode not in ("NOERROR", "NXDOMAIN"):
             raise DnsFailedError(f"{host}: the DNS server says {reply.rcode}")
         addresses = reply.data("A")
         if not addresses:
             raise NoSuchNameError(f"{host}: no such name")
-        return self.ports.get((addresses[0], port), (addresses[0], port))
+        self._known[host] = addresses[0]
+        return ", ".join([*(f"alias of {alias}" for alias in reply.data("CNAME")), *addresses])
+
+    def resolve(self, host: str, port: int) -> Address:
+        """Where `port` of a host that was looked up really is. Raises NoSuchNameError."""
+        if host not in self._known:
+            raise NoSuchNameError(f"{host}: not looked up")
+        here = (self._known[host], port)
+        return self._ports.get(here, here)
 
 
 async def _by_udp(server: Address, question: bytes) -> bytes:
