@@ -13,15 +13,12 @@ import dataclasses
 import os.path
 from collections.abc import Callable
 
-from pydantic import BaseModel
-
 from lyncgate.policy import checks, lyncbreakers, routetests, tlsfiles
 from lyncgate.policy.compile import compile_rules
 from lyncgate.policy.model import Rules, TestFile
 from lyncgate.policy.policy import Policy
 from lyncgate.policy.problem import Problem, Report
-from lyncgate.policy.shape import validate
-from lyncgate.policy.source import SourceError, parse
+from lyncgate.policy.shape import Shaped, shaped
 from lyncgate.policy.tlsfiles import Files, Read
 
 # Each check with the sections it looks at: it runs when those are sound.
@@ -61,15 +58,6 @@ class Loaded:
     rules: Rules | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Shaped[M: BaseModel]:
-    """A text as its model, as far as it goes. `broken`: sections left out of the model."""
-
-    model: M | None
-    broken: frozenset[str]
-    report: Report
-
-
 def load(
     text: str, *, filename: str, read: Read, now: float, anchors: bytes | None, directory: str | None = None
 ) -> Loaded:
@@ -78,7 +66,7 @@ def load(
     of the authorities that clients trust; None: none but those that the rules name."""
     files = Files(read, os.path.dirname(filename) if directory is None else directory)  # noqa: PTH120 (no I/O)
     files.digest.update(text.encode("utf-8", "surrogatepass"))
-    written = _shape(text, filename, Rules)
+    written = shaped(text, filename, Rules)
     beside = _tests_beside(filename, files)
     rules, broken, report = written.model, written.broken, written.report
     if rules is None:
@@ -102,12 +90,10 @@ def load(
     return _loaded(policy, written, beside, files)
 
 
-def _loaded(
-    policy: Policy | None, written: _Shaped[Rules], beside: _Shaped[TestFile], files: Files
-) -> Loaded:
+def _loaded(policy: Policy | None, written: Shaped[Rules], beside: Shaped[TestFile], files: Files) -> Loaded:
     """The outcome: no policy if there was any error."""
     failed = written.report.failed or beside.report.failed
-    tests = sum(len(shaped.model.tests) for shaped in (written, beside) if shaped.model)
+    tests = sum(len(file.model.tests) for file in (written, beside) if file.model)
     return Loaded(
         policy=None if failed else policy,
         problems=(*sorted(written.report.problems), *sorted(beside.report.problems)),
@@ -117,24 +103,10 @@ def _loaded(
     )
 
 
-def _shape[M: BaseModel](text: str, filename: str, model: type[M]) -> _Shaped[M]:
-    try:
-        document = parse(text)
-    except SourceError as error:
-        report = Report(filename, {}, {})
-        report.at(error.mark, (), error.message)
-        return _Shaped(None, frozenset(), report)
-    report = Report(filename, document.values, document.keys)
-    for mark, key in document.duplicates:
-        report.at(mark, key, "found the key again; allowed: each key once")
-    made, broken = validate(model, document, report)
-    return _Shaped(made, broken, report)
-
-
-def _tests_beside(filename: str, files: Files) -> _Shaped[TestFile]:
+def _tests_beside(filename: str, files: Files) -> Shaped[TestFile]:
     """rules.tests.yaml, if there is one."""
     name = f"{os.path.splitext(filename)[0]}.tests.yaml"  # noqa: PTH122 (no I/O)
-    nothing = _Shaped[TestFile](None, frozenset(), Report(name, {}, {}))
+    nothing = Shaped[TestFile](None, frozenset(), Report(name, {}, {}))
     try:
         content = files.get(os.path.basename(name))  # noqa: PTH119 (no I/O)
     except FileNotFoundError:
@@ -147,7 +119,7 @@ def _tests_beside(filename: str, files: Files) -> _Shaped[TestFile]:
     except UnicodeDecodeError as error:
         nothing.report.error((), f"found the byte {content[error.start]:#04x}; allowed: UTF-8 text")
         return nothing
-    shaped = _shape(text, name, TestFile)
-    if shaped.model and not shaped.broken:
-        routetests.check_expectations(shaped.model, shaped.report)
-    return shaped
+    tests = shaped(text, name, TestFile)
+    if tests.model and not tests.broken:
+        routetests.check_expectations(tests.model, tests.report)
+    return tests

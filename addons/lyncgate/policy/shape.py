@@ -6,6 +6,7 @@ hide those in others, so the cross-checks run on the sections that are sound: `v
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -15,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from lyncgate.policy.problem import Key, Report, did_you_mean, show_value
 from lyncgate.policy.scalars import REFUSED
-from lyncgate.policy.source import Document
+from lyncgate.policy.source import Document, SourceError, parse
 
 _KINDS = {
     "string_type": "text",
@@ -25,6 +26,30 @@ _KINDS = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shaped[M: BaseModel]:
+    """A text as its model, as far as it goes. `broken`: sections left out of the model."""
+
+    model: M | None
+    broken: frozenset[str]
+    report: Report
+
+
+def shaped[M: BaseModel](text: str, filename: str, model: type[M]) -> Shaped[M]:
+    """Reads a YAML text; whatever it is, the outcome is a `Shaped`, and its report says what is wrong."""
+    try:
+        document = parse(text)
+    except SourceError as error:
+        report = Report(filename, {}, {})
+        report.at(error.mark, (), error.message)
+        return Shaped(None, frozenset(), report)
+    report = Report(filename, document.values, document.keys)
+    for mark, key in document.duplicates:
+        report.at(mark, key, "found the key again; allowed: each key once")
+    made, broken = validate(model, document, report)
+    return Shaped(made, broken, report)
 
 
 def validate[M: BaseModel](
