@@ -49,15 +49,20 @@ class Authority:
         """The root certificate."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, names: Sequence[str]) -> tuple[bytes, bytes]:
-        """A server certificate for DNS `names` (the first is also the CN): (certificate PEM, key PEM)."""
+    def issue(self, names: Sequence[str], *, mutual: bool = False) -> tuple[bytes, bytes]:
+        """A server certificate for DNS `names` (the first is also the CN): (certificate PEM, key PEM).
+
+        `mutual`: for a server that shows it as a client too, in mutual TLS with other servers. (In a real
+        pool the server's usage is enough for both, as Schannel sees it; OpenSSL wants the client's named.)
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if mutual else [])]
         certificate = (
             _builder(subject, self._certificate.subject, key.public_key(), self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(cert_sign=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -74,7 +79,7 @@ def write_certificates(directory: Path) -> None:
     subjects = {name: topology.pool_names(pool) for name, pool in topology.POOLS.items()}
     subjects |= {"edge": topology.public_names(), "sip": (topology.SIP_HOST,)}
     for name, names in subjects.items():
-        certificate, key = authority.issue(names)
+        certificate, key = authority.issue(names, mutual=name != "edge")
         write_private(directory / f"{name}.pem", certificate)
         write_private(directory / f"{name}.key", key)
 

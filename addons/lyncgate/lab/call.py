@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 
+from lyncgate.lab.inside.member import Inside
 from lyncgate.lab.ntlm import ConnectionAuth
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.tickets import ExpiredTicketError, InvalidTicketError
@@ -20,7 +21,8 @@ JSON = "application/json; charset=utf-8"
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
     """One request at one web site. `path`: lower-case, as IIS compares it; `host`: lower-case, no port;
-    `auth`: Windows authentication of the connection; `fqdn`: this server; `pools`: all, by name."""
+    `auth`: Windows authentication of the connection; `fqdn`: this server; `pools`: all, by name;
+    `inside`: how the mobility services of this server sign users in."""
 
     request: Request
     auth: ConnectionAuth
@@ -31,6 +33,7 @@ class Call:
     fqdn: str
     pool: Pool
     pools: Mapping[str, Pool]
+    inside: Inside
 
     def url(self, path: str) -> str:
         """An absolute URL of this pool's web services, as this site hands it out."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from lyncgate.lab import autodiscover, content, mobility, webticket
 from lyncgate.lab.authority import server_context
 from lyncgate.lab.call import Call, page
+from lyncgate.lab.inside.member import Inside
 from lyncgate.lab.ntlm import Accounts, ConnectionAuth
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
@@ -89,6 +90,7 @@ class FrontEnd:
         self._tls = server_context(certificates, pool.spec.name)
         self._sites: list[Site[ConnectionAuth]] = []
         self._sip = SipServer(spec.fqdn, pool.directory, pools, accounts)
+        self.inside = Inside(spec, pool, pools, ports, certificates)
 
     async def start(self, listen: Callable[[str, int], socket.socket]) -> None:
         """Listen; `listen(address, port)` gives a bound socket."""
@@ -105,10 +107,15 @@ class FrontEnd:
             await site.listen(listen(address, port), tls)
             self._sites.append(site)
         await self._sip.listen(listen(address, ports.sip), self._tls)
+        await self.inside.start(listen)
 
     async def stop(self, *, reset: bool = False) -> None:
         """Stop listening and cut every connection; `reset`: with RST, as a killed process."""
-        await asyncio.gather(*(site.close(reset=reset) for site in self._sites), self._sip.close(reset=reset))
+        await asyncio.gather(
+            *(site.close(reset=reset) for site in self._sites),
+            self._sip.close(reset=reset),
+            self.inside.stop(reset=reset),
+        )
         self._sites.clear()
 
     def _new_auth(self) -> ConnectionAuth:
@@ -125,7 +132,18 @@ class FrontEnd:
                 response = page(403, "403.4 - Forbidden: SSL is required to view this resource.")
             else:
                 response = await service(
-                    Call(request, auth, location, secure, path, host, self.spec.fqdn, self.pool, self._pools)
+                    Call(
+                        request,
+                        auth,
+                        location,
+                        secure,
+                        path,
+                        host,
+                        self.spec.fqdn,
+                        self.pool,
+                        self._pools,
+                        self.inside,
+                    )
                 )
             given = {name.lower() for name, _ in response.headers}
             response.headers += [h for h in COMMON_HEADERS if h[0].lower() not in given]

@@ -8,6 +8,8 @@ application made at one of them is unknown at the other.
 
 from __future__ import annotations
 
+import hmac
+
 from lyncgate.lab.directory import Directory
 from lyncgate.lab.registrar import Registrar
 from lyncgate.lab.tickets import TicketOffice
@@ -16,11 +18,13 @@ from lyncgate.lab.ucwa import Applications
 
 
 class Pool:
-    """The state of one pool. `poll_minimum`: seconds, the shortest time-out a poll may ask for."""
+    """The state of one pool. `poll_minimum`: seconds, the shortest time-out a poll may ask for;
+    `trust_key`: what the pool's servers prove themselves with to each other (inside.trust)."""
 
     def __init__(self, spec: PoolSpec, directory: Directory, secret: bytes, poll_minimum: float) -> None:
         self.spec = spec
         self.directory = directory
+        self.trust_key = hmac.digest(secret, f"inside {spec.name}".encode(), "sha256")
         self.tickets = TicketOffice(secret, spec.name, f"https://{spec.fqdn}/webticket/webticketservice.svc")
         self.applications = Applications(poll_minimum)
         self.registrar = Registrar()

@@ -24,6 +24,7 @@ class Ports:
     internal_https: int  # 443
     internal_http: int  # 80
     sip: int  # 5061
+    sip_mtls: int  # 5061 too: SIP between servers, by mutual TLS. A real server tells the two apart itself
 
 
 type Reserved = dict[tuple[str, int], socket.socket]
