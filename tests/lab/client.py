@@ -88,12 +88,12 @@ class Client:
         finally:
             await phone.close()
 
-    def phone(self, user: str, password: str | None = None) -> Phone:
-        """A phone of that user."""
+    def phone(self, user: str, password: str | None = None, *, member: str = "fe01") -> Phone:
+        """A phone of that user; public names lead it to `member`."""
         return Phone(
             user,
             password or f"P4ss-{user.partition('@')[0]}",
-            names=self._lab.estate.names_without_edge(),
+            names=self._lab.estate.names_without_edge(member),
             tls=self._tls,
             poll_timeout=5,
         )

@@ -60,11 +60,12 @@ class TestMembers:
         small.run(small.estate.start_member("fe01"))
         assert client.ask("GET", ROOT_URL, [XML]).header("x-ms-server-fqdn") == "fe01.contoso.local"
 
-    def test_all_members_share_their_port_numbers_and_the_sip_port_is_there(self, small):
-        ports = small.estate.ports
+    def test_all_members_share_their_port_numbers_and_each_has_the_ports_of_its_role(self, small):
+        ports, has_no_sip = small.estate.ports, topology.Role.OFFICE_WEB_APPS
         for name, member in topology.MEMBERS.items():
-            assert is_open(name, ports.sip)
+            assert is_open(name, ports.sip) == (member.role is not has_no_sip)
             assert is_open(name, ports.external_https) == (member.pool is not None)
+            assert is_open(name, ports.internal_https) == (member.role is not topology.Role.ACCESS_EDGE)
 
 
 def test_labs_live_side_by_side_and_do_not_believe_each_others_tickets(small, tmp_path):

@@ -14,11 +14,11 @@ from support.requirements import require
 ALICE = "alice@contoso.example"
 
 
-def sipe(lab, user, password=None, **options):
+def sipe(lab, user, password=None, *, member="fe01", **options):
     return run_sipe(
         user,
         password or f"P4ss-{user.partition('@')[0]}",
-        connect_to=lab.estate.names_without_edge().connect_to(),
+        connect_to=lab.estate.names_without_edge(member).connect_to(),
         cafile=lab.estate.ca_file,
         **options,
     )
@@ -42,6 +42,16 @@ class TestSipe:
         assert result.saw("signature of incoming message validated")
         assert not result.saw("signature of incoming message is invalid")
         assert result.saw(r"process_input_message: msg->response\(200\),msg->method\(SUBSCRIBE\)")
+
+    @pytest.mark.parametrize(
+        ("user", "home"),
+        [(ALICE, "lyncweb"), ("erin@contoso.example", "lyncweb-emea")],
+    )
+    def test_signs_in_by_the_directors_redirect(self, lab, user, home):
+        result = sipe(lab, user, member="dir01")
+        assert result.signed_on, result
+        assert result.saw(r"sipe_lync_autodiscover_parse: user https://lyncweb-dir\.")
+        assert result.saw(rf"sipe_lync_autodiscover_parse: redirect to https://{home}\.contoso\.example")
 
     def test_wrong_password_gets_no_ticket(self, lab):
         result = sipe(lab, ALICE, "wrong", timeout=15)

@@ -28,7 +28,7 @@ def lab(
     ] = None,
     member: Annotated[
         list[str] | None,
-        typer.Option(help="Run this server only (fe01, fe02, fe21, sip); can be given again. Needs --dir."),
+        typer.Option(help="Run this server only (fe01, dir01, sip, …); can be given again. Needs --dir."),
     ] = None,
     poll_minimum: Annotated[
         float, typer.Option(help="Shortest time-out in seconds that an event poll may ask for.")
@@ -60,8 +60,12 @@ def _text(estate: Estate) -> str:
     lines = [f"lab in {description['directory']}, trust {description['ca']}"]
     for name in estate.running:
         spec = topology.MEMBERS[name]
-        if spec.pool is None:
+        if spec.role is topology.Role.ACCESS_EDGE:
             lines.append(f"  {name:5} {spec.address}  SIP {ports.sip}")
+        elif spec.role is topology.Role.OFFICE_WEB_APPS:
+            lines.append(
+                f"  {name:5} {spec.address}  https {ports.internal_https} http {ports.internal_http}"
+            )
         else:
             external = f"external https {ports.external_https} http {ports.external_http}"
             internal = f"internal https {ports.internal_https} http {ports.internal_http}"

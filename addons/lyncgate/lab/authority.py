@@ -3,9 +3,10 @@
 Files, all PEM, keys readable by their owner only:
 
     ca.pem                    the root that phones and the edge shall trust
-    pool01.pem, pool01.key    what a pool's front ends show
+    pool01.pem, pool01.key    what the members of a pool show
     edge.pem, edge.key        the public names, for the edge's listener
     sip.pem, sip.key          the Access Edge
+    owa01.pem, owa01.key      the Office Web Apps server
 
 The root's private key is never written: nobody can sign with it after the lab was set up.
 """
@@ -77,7 +78,12 @@ def write_certificates(directory: Path) -> None:
     authority = Authority()
     write_private(directory / CA_FILE, authority.pem)
     subjects = {name: topology.pool_names(pool) for name, pool in topology.POOLS.items()}
-    subjects |= {"edge": topology.public_names(), "sip": (topology.SIP_HOST,)}
+    owa = topology.MEMBERS["owa01"]
+    subjects |= {
+        "edge": topology.public_names(),
+        "sip": (topology.SIP_HOST,),
+        "owa01": (owa.fqdn, topology.OWA_HOST),
+    }
     for name, names in subjects.items():
         certificate, key = authority.issue(names, mutual=name != "edge")
         write_private(directory / f"{name}.pem", certificate)

@@ -25,10 +25,13 @@ from lyncgate.lab.dns.server import LOG_FILE, DnsServer, QueryLog
 from lyncgate.lab.frontend import FrontEnd
 from lyncgate.lab.names import Address, NameMap, NameRule
 from lyncgate.lab.ntlm import Accounts
+from lyncgate.lab.officewebapps import OfficeWebApps
 from lyncgate.lab.plan import PLAN_FILE, Plan
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.ucwa import POLL_MINIMUM, Json
+
+type Server = FrontEnd | AccessEdge | OfficeWebApps
 
 
 class Estate:
@@ -42,7 +45,7 @@ class Estate:
             for name, spec in topology.POOLS.items()
         }
         self._accounts = Accounts(plan.accounts)
-        self._running: dict[str, FrontEnd | AccessEdge] = {}
+        self._running: dict[str, Server] = {}
         self.dns: dict[dns.View, DnsServer] = {}
         self.dns_log: QueryLog | None = None
 
@@ -81,15 +84,17 @@ class Estate:
         return plan
 
     async def start_member(self, name: str) -> None:
-        """Start a server that is not running: `fe01`, `fe02`, `fe21`, or `sip` (the Access Edge)."""
+        """Start a server that is not running: one of topology.MEMBERS, by name."""
         spec = topology.MEMBERS[name]
-        server: FrontEnd | AccessEdge
-        if spec.pool is None:
-            server = AccessEdge(spec, self.pools, self.people, self._accounts, self.ports, self.directory)
-        else:
+        server: Server
+        if spec.pool is not None:
             server = FrontEnd(
                 spec, self.pools[spec.pool], self.pools, self._accounts, self.ports, self.directory
             )
+        elif spec.role is topology.Role.ACCESS_EDGE:
+            server = AccessEdge(spec, self.pools, self.people, self._accounts, self.ports, self.directory)
+        else:
+            server = OfficeWebApps(spec, self.ports, self.directory)
         self._running[name] = server
         await server.start(self._plan.listen)
 
@@ -152,10 +157,17 @@ class Estate:
             application.push(event)
         return len(applications)
 
-    def rules_yaml(self, *, http_port: int = 0, https_port: int = 0, admin_port: int = 0) -> str:
-        """A rules.yaml for an edge in front of this lab."""
+    def rules_yaml(
+        self, *, http_port: int = 0, https_port: int = 0, admin_port: int = 0, discovery: str | None = None
+    ) -> str:
+        """A rules.yaml for an edge in front of this lab; `discovery`: the pool that lyncdiscover leads to."""
         return rules.rules_yaml(
-            self.directory, self.ports, http_port=http_port, https_port=https_port, admin_port=admin_port
+            self.directory,
+            self.ports,
+            http_port=http_port,
+            https_port=https_port,
+            admin_port=admin_port,
+            discovery=discovery,
         )
 
     def names(self, edge_http: Address, edge_https: Address) -> NameMap:
@@ -163,12 +175,14 @@ class Estate:
         return NameMap((*self._outside(), *_web("*", edge_http, edge_https)))
 
     def names_without_edge(self, member: str = "fe01") -> NameMap:
-        """The same with no edge: public names lead straight to the external ports of a front end, those
-        of the other pools to their first member."""
+        """The same with no edge: public names lead straight to the external ports of a front end or Director,
+        those of the other pools to their first member."""
         straight: list[NameRule] = []
         for pool in topology.POOLS.values():
             if member not in pool.members:
                 straight += _web(pool.web, *self._external(pool.members[0]))
+        owa = topology.MEMBERS["owa01"].address
+        straight += _web(topology.OWA_HOST, (owa, self.ports.internal_http), (owa, self.ports.internal_https))
         return NameMap((*self._outside(), *straight, *_web("*", *self._external(member))))
 
     def _external(self, member: str) -> tuple[Address, Address]:

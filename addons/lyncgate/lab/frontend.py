@@ -1,4 +1,4 @@
-"""A front end: four web sites, one SIP port, and the table of what is served where.
+"""A front end or Director: four web sites, its SIP ports, and the table of what is served where.
 
 Sites: external HTTPS and HTTP (4443 and 8080 in a real pool), internal HTTPS and HTTP (443 and 80). On
 plain HTTP there is only discovery's redirect document and the pages; the rest wants TLS, as IIS's 403.4
@@ -21,7 +21,7 @@ from lyncgate.lab.ntlm import Accounts, ConnectionAuth
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.sip import SipServer
-from lyncgate.lab.topology import DIALIN_HOST, MEET_HOST, AccessLocation, MemberSpec
+from lyncgate.lab.topology import DIALIN_HOST, MEET_HOST, AccessLocation, MemberSpec, Role
 from lyncgate.lab.web import Handler, Request, Response, Site
 
 type Service = Callable[[Call], Awaitable[Response]]
@@ -46,6 +46,8 @@ SERVICES: tuple[tuple[str, bool, Service], ...] = (
     ("/dialin", True, content.dialin),
 )
 PLAIN_HTTP = (autodiscover.root, content.meet, content.dialin)
+# What belongs to a user's home pool. Directors have discovery, tickets, certificates and the pages (§5.1).
+NOT_ON_DIRECTORS = ("/ucwa", "/mcx", "/abs", "/groupexpansion", "/datacollabweb", "/collabcontent")
 
 COMMON_HEADERS = (
     ("Cache-Control", "no-cache"),
@@ -56,7 +58,7 @@ COMMON_HEADERS = (
 )
 
 
-def find_service(host: str, path: str) -> Service | None:
+def find_service(host: str, path: str, role: Role) -> Service | None:
     """The service for a lower-case host and path. Simple URLs and discovery's name go by Host."""
     if host == MEET_HOST:
         return content.meet
@@ -64,6 +66,8 @@ def find_service(host: str, path: str) -> Service | None:
         return content.dialin
     if path == "/" and host.startswith(("lyncdiscover.", "lyncdiscoverinternal.")):
         return autodiscover.root
+    if role is Role.DIRECTOR and path.startswith(NOT_ON_DIRECTORS):
+        return None
     for prefix, below, service in SERVICES:
         if path == prefix or (below and path.startswith(prefix + "/")):
             return service
@@ -71,7 +75,7 @@ def find_service(host: str, path: str) -> Service | None:
 
 
 class FrontEnd:
-    """One member of a pool, listening on its own loopback address. Can be killed and started again."""
+    """One member of a pool, a Director too, on its own loopback address. Can be killed and started again."""
 
     def __init__(
         self,
@@ -125,7 +129,7 @@ class FrontEnd:
         async def handle(request: Request, auth: ConnectionAuth) -> Response:
             host = (request.header("host") or "").lower().partition(":")[0]
             path = request.path.lower()
-            service = find_service(host, path)
+            service = find_service(host, path, self.spec.role)
             if service is None:
                 response = page(404, "404 - File or directory not found.")
             elif not secure and service not in PLAIN_HTTP:

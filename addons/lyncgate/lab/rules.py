@@ -14,10 +14,18 @@ LOOPBACK = "127.0.0.1"
 
 
 def rules_yaml(
-    directory: Path, ports: Ports, *, http_port: int = 0, https_port: int = 0, admin_port: int = 0
+    directory: Path,
+    ports: Ports,
+    *,
+    http_port: int = 0,
+    https_port: int = 0,
+    admin_port: int = 0,
+    discovery: str | None = None,
 ) -> str:
-    """The text of rules.yaml; port 0 lets the edge choose. `directory`: where the lab's files are."""
-    pools = {
+    """The text of rules.yaml; port 0 lets the edge choose. `directory`: where the lab's files are.
+    `discovery`: the pool that answers lyncdiscover for all domains, as a Director does for its forest;
+    None: each domain has its own, and who is homed elsewhere is named."""
+    pools: dict[str, object] = {
         name: {
             "members": [{"name": m, "host": topology.MEMBERS[m].address} for m in pool.members],
             "bridge": {"http": ports.external_http, "https": ports.external_https},
@@ -26,15 +34,23 @@ def rules_yaml(
         }
         for name, pool in topology.POOLS.items()
     }
+    owa = topology.MEMBERS["owa01"]
+    pools["owa"] = {
+        "members": [{"name": owa.name, "host": owa.address}],
+        "bridge": {"http": ports.internal_http, "https": ports.internal_https},  # 443 to 443 (§9.1)
+        "tls": {"ca": str(directory / CA_FILE), "name": owa.fqdn},
+        "health": {"tcp": ports.internal_https, "every": "1s", "timeout": "1s", "fall": 2, "rise": 1},
+    }
     domains = {
         name: {
-            "web_services": topology.POOLS[domain.pool].web,
-            "pool": domain.pool,
+            "web_services": topology.POOLS[discovery or domain.pool].web,
+            "pool": discovery or domain.pool,
             "lyncdiscover": {"http": "answer", "https": "forward"},
         }
         for name, domain in topology.DOMAINS.items()
     }
     emea = topology.POOLS["pool02"]
+    erin = {"match": "erin@contoso.example", "web_services": emea.web, "pool": emea.name}
     listeners = {
         "http": {"bind": [f"{LOOPBACK}:{http_port}"], "protocol": "http", "redirect": "https"},
         "https": {
@@ -59,14 +75,15 @@ def rules_yaml(
         }
         for name, pool in topology.POOLS.items()
     ]
-    publications.append(
-        {"name": "simple urls", "hosts": [topology.MEET_HOST, topology.DIALIN_HOST], "pool": "pool01"}
-    )
+    publications += [
+        {"name": "simple urls", "hosts": [topology.MEET_HOST, topology.DIALIN_HOST], "pool": "pool01"},
+        {"name": "office web apps", "hosts": [topology.OWA_HOST], "paths": ["/*"], "pool": "owa"},
+    ]
     rules = {
         "version": 1,
         "lync": {
             "domains": domains,
-            "users": [{"match": "erin@contoso.example", "web_services": emea.web, "pool": emea.name}],
+            "users": [] if discovery else [erin],
         },
         "listeners": listeners,
         "pools": pools,
