@@ -9,7 +9,7 @@ from __future__ import annotations
 import urllib.parse
 
 from lyncgate.lab.call import Call, json_answer, method_not_allowed, ticket_holder
-from lyncgate.lab.ucwa import Application, PollReplacedError
+from lyncgate.lab.ucwa import Application, ExpiredError, PollReplacedError
 from lyncgate.lab.web import Response
 
 COLLECTIONS = ("/ucwa/v1/applications", "/ucwa/oauth/v1/applications")
@@ -29,9 +29,13 @@ async def applications(call: Call) -> Response:
     identifier, _, resource = call.path.removeprefix(collection).strip("/").partition("/")
     if not identifier:
         return await _create(call, holder, collection)
-    application = call.pool.applications.get(identifier)
+    try:
+        application = call.pool.applications.get(identifier)
+    except ExpiredError:
+        return ucwa_error(410, "Gone", "InactiveApplicationExpired", "The application was left alone.")
     if application is None or application.owner != holder:
         return ucwa_error(404, "NotFound", "ApplicationNotFound", "The application does not exist.")
+    application.touch(active=resource != "events")
     match call.request.method, resource:
         case "GET", "":
             return json_answer(200, _document(application))
@@ -72,7 +76,7 @@ def _document(application: Application) -> dict[str, object]:
         "_links": {
             "self": {"href": base},
             "batch": {"href": f"{base}/batch"},
-            "events": {"href": f"{base}/events?ack={application.expected_ack}"},
+            "events": {"href": application.events_path},
         },
         "_embedded": {"me": {"name": application.owner, "uri": f"sip:{application.owner}", "_links": me}},
         "rel": "application",
@@ -92,9 +96,10 @@ async def _poll(call: Call, application: Application) -> Response:
     ack = query.get("ack", "")
     if not ack.isdecimal():
         return ucwa_error(400, "BadRequest", "ParameterValidationFailure", "ack is missing or not a number.")
-    seconds = call.pool.applications.poll_timeout(query.get("timeout"))
+    patience = call.pool.applications.patience(query, application.patience)
+    priority = query.get("priority", "0")
     try:
-        events = await application.poll(int(ack), seconds)
+        events = await application.poll(int(ack), patience, int(priority) if priority.isdecimal() else 0)
     except PollReplacedError:
         return ucwa_error(409, "Conflict", "PGetReplaced", "A newer request took this one's place.")
     return json_answer(200, events)

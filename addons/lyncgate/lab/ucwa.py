@@ -1,132 +1,208 @@
-"""UCWA applications and their event channel (protocol reference §6): the state, without HTTP.
+"""UCWA applications (protocol reference §6): the state, without HTTP. Their event channels: `channel`.
 
-The channel of an application in one picture: the client asks `events?ack=N`, the server holds the
-request until something happens or the time-out is over, and answers with a link to `ack=N+1`, by which
-the client says that it has got the answer. Exactly one poll can be held:
+An application lives as long as its client cares for it. What happens to one that is left alone:
 
-| ack asked for         | what happens |
-| --------------------- | ------------ |
-| expected, none held   | held, or answered at once when events wait |
-| expected, one held    | the held one ends with 409 PGetReplaced, the new one is held |
-| the one before        | the answer was lost on its way: it is given again (our guess) |
-| any other             | answered at once with a `resync` link instead of `next` |
+| without                                    | for             | then |
+| ------------------------------------------ | --------------- | ---- |
+| a poll                                     | RESUME_AFTER    | the next one gets a `resume` link |
+| any request, a held poll being one         | IDLE_LIFETIME   | 410 InactiveApplicationExpired, once |
+| activity (made available, then only polls) | ACTIVE_LIFETIME | the same |
+| …and after that, or never having been      |                 | 404 ApplicationNotFound |
+
+The documents name these ends but give no times: the numbers are our guess. Clients are told to report
+activity every four minutes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import secrets
+import time
+from collections.abc import Callable
+
+from lyncgate.lab.channel import Answer, Channel, Outcome, Patience, PollReplacedError, Urgency
+
+__all__ = ["Application", "Applications", "ExpiredError", "Json", "PollReplacedError"]
 
 type Json = dict[str, object]
 
 POLL_DEFAULT, POLL_MINIMUM, POLL_MAXIMUM = 180.0, 180.0, 1800.0  # seconds
+LOW_DEFAULT, MEDIUM_DEFAULT, NEWS_MINIMUM = 15.0, 5.0, 5.0  # seconds; at most POLL_MAXIMUM
+RESUME_AFTER = 5 * 60.0  # seconds
+IDLE_LIFETIME = 15 * 60.0
+ACTIVE_LIFETIME = 60 * 60.0
+MOST_BATCHED = 100  # requests of one user in batches at a time
 
 
-class PollReplacedError(Exception):
-    """Another poll with the same ack came: 409 PGetReplaced."""
+class ExpiredError(Exception):
+    """The application was left alone for too long: 410 InactiveApplicationExpired."""
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Event:
+    sender: str  # path below the application: `me`, `people`
+    body: Json
+
+
 class Application:
-    """One application of one user. `base`: its path, e.g. `/ucwa/v1/applications/1a2b`."""
+    """One application of one user. `base`: its path, e.g. `/ucwa/v1/applications/1a2b`; `properties`:
+    what the client said of itself, lower-case: `useragent`, `endpointid`, `culture`."""
 
-    id: str
-    owner: str
-    base: str
-    available: bool = False
-    expected_ack: int = 1
-    events: list[Json] = dataclasses.field(default_factory=list)
-    answered: Json | None = None  # the answer to expected_ack - 1
-    held: asyncio.Future[None] | None = None
-    polling: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)  # set while a poll is held
+    def __init__(
+        self,
+        identifier: str,
+        owner: str,
+        base: str,
+        properties: dict[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.id = identifier
+        self.owner = owner
+        self.base = base
+        self.properties = properties or {}
+        self.available = False
+        self.subscribed: set[str] = set()  # SIP addresses whose presence is news
+        self._clock = clock
+        self._channel: Channel[_Event] = Channel(RESUME_AFTER, clock)
+        self.polling = self._channel.polling
+        self.last_request = self.last_activity = clock()
 
-    def push(self, event: Json) -> None:
-        """Something happened: release the held poll, or keep it for the next one."""
-        self.events.append(event)
-        if self.held:
-            _release(self.held)
+    @property
+    def held(self) -> bool:
+        """A poll waits at this moment."""
+        return self._channel.held
 
-    async def poll(self, ack: int, timeout: float) -> Json:  # noqa: ASYNC109 (a protocol field, not ours)
+    @property
+    def patience(self) -> Patience:
+        """How long its polls are held."""
+        return self._channel.patience
+
+    @property
+    def events_path(self) -> str:
+        """Where the next poll goes."""
+        return self._ack_path(self._channel.expected_ack)
+
+    def push(self, event: Json, *, sender: str = "me", urgency: Urgency = Urgency.HIGH) -> None:
+        """Something happened. `event`: with `link` and `type`, as UCWA has it."""
+        self._channel.push(_Event(sender, event), urgency)
+
+    async def poll(self, ack: int, patience: Patience | None = None, priority: int = 0) -> Json:
         """Answer `events?ack=`: a UCWA events resource. Raises PollReplacedError."""
-        if ack == self.expected_ack - 1 and self.answered is not None:
-            return self.answered
-        if ack != self.expected_ack:
-            return self._resource({"resync": {"href": f"{self.base}/events?ack={self.expected_ack}"}}, [])
-        if self.held and not self.held.done():
-            self.held.set_exception(PollReplacedError())
-        if not self.events:
-            await self._hold(timeout)
-        events, self.events = self.events, []
-        self.expected_ack += 1
-        self.answered = self._resource(
-            {"next": {"href": f"{self.base}/events?ack={self.expected_ack}"}}, events
-        )
-        return self.answered
-
-    async def _hold(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        held = self.held = loop.create_future()
-        self.polling.set()
-        timer = loop.call_later(seconds, _release, held)
-        try:
-            await held
-        finally:
-            timer.cancel()
-            if self.held is held:
-                self.held = None
-                self.polling.clear()
-
-    def _resource(self, links: Json, events: list[Json]) -> Json:
+        answer = await self._channel.poll(ack, patience, priority)
+        link = {Outcome.NEWS: "next", Outcome.RESYNC: "resync", Outcome.RESUME: "resume"}[answer.outcome]
         resource: Json = {
-            "_links": {"self": {"href": f"{self.base}/events?ack={self.expected_ack}"}, **links}
+            "_links": {
+                "self": {"href": self._ack_path(ack)},
+                link: {"href": self._ack_path(answer.next_ack)},
+            }
         }
-        if events:
-            resource["sender"] = [{"rel": "me", "href": f"{self.base}/me", "events": events}]
+        if answer.events:
+            resource["sender"] = self._by_sender(answer)
         return resource
 
+    def touch(self, *, active: bool) -> None:
+        """The client asked for something; `active`: for something else than events."""
+        self.last_request = self._clock()
+        if active:
+            self.last_activity = self.last_request
 
-def _release(held: asyncio.Future[None]) -> None:
-    if not held.done():
-        held.set_result(None)
+    def is_expired(self) -> bool:
+        """It was left alone for too long."""
+        now = self._clock()
+        if self.available and now - self.last_activity > ACTIVE_LIFETIME:
+            return True
+        return now - max(self.last_request, self._channel.last_poll) > IDLE_LIFETIME
+
+    def _ack_path(self, ack: int) -> str:
+        return f"{self.base}/events?ack={ack}"
+
+    def _by_sender(self, answer: Answer[_Event]) -> list[Json]:
+        """Blocks of events in their order; one sender can have several."""
+        blocks: list[tuple[str, list[Json]]] = []
+        for event in answer.events:
+            if not blocks or blocks[-1][0] != event.sender:
+                blocks.append((event.sender, []))
+            blocks[-1][1].append(event.body)
+        return [
+            {"rel": sender, "href": f"{self.base}/{sender}", "events": events} for sender, events in blocks
+        ]
 
 
 class Applications:
-    """All applications of a pool."""
+    """All applications of a pool. `poll_minimum`: seconds, the shortest time-out a poll may ask for; a
+    lab with a shorter one than UCWA's has shorter ones for low and medium too."""
 
-    def __init__(self, poll_minimum: float = POLL_MINIMUM) -> None:
+    def __init__(
+        self, poll_minimum: float = POLL_MINIMUM, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._by_id: dict[str, Application] = {}
+        self._batched: dict[str, int] = {}
         self._poll_minimum = poll_minimum
+        self._clock = clock
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def create(self, owner: str, collection: str) -> Application:
+    def create(self, owner: str, collection: str, properties: dict[str, str] | None = None) -> Application:
         """A new application under the path of its collection."""
         identifier = secrets.token_hex(6)
-        application = Application(identifier, owner, f"{collection}/{identifier}")
+        application = Application(identifier, owner, f"{collection}/{identifier}", properties, self._clock)
         self._by_id[identifier] = application
         return application
 
     def get(self, identifier: str) -> Application | None:
-        """The application, or None (404 ApplicationNotFound)."""
-        return self._by_id.get(identifier)
+        """The application, or None (404 ApplicationNotFound). Raises ExpiredError, once."""
+        application = self._by_id.get(identifier)
+        if application is not None and application.is_expired():
+            self.delete(identifier)
+            raise ExpiredError
+        return application
 
     def of(self, owner: str) -> tuple[Application, ...]:
         """The applications of a user, by SIP address."""
         return tuple(a for a in self._by_id.values() if a.owner == owner)
 
+    def watching(self, sip: str) -> tuple[Application, ...]:
+        """The applications that have subscribed to a user's presence."""
+        return tuple(a for a in self._by_id.values() if sip in a.subscribed)
+
     def delete(self, identifier: str) -> None:
         """The client signs out."""
         self._by_id.pop(identifier, None)
 
+    def begin_batch(self, owner: str, requests: int) -> bool:
+        """Whether so many requests more of the user may be under way (else 429); if so they are, until
+        `end_batch`."""
+        under_way = self._batched.get(owner, 0)
+        if under_way + requests > MOST_BATCHED:
+            return False
+        self._batched[owner] = under_way + requests
+        return True
+
+    def end_batch(self, owner: str, requests: int) -> None:
+        """They are done."""
+        self._batched[owner] -= requests
+        if not self._batched[owner]:
+            del self._batched[owner]
+
     @property
     def polls_held(self) -> int:
         """How many polls wait at this moment."""
-        return sum(1 for a in self._by_id.values() if a.held is not None)
+        return sum(1 for application in self._by_id.values() if application.held)
 
-    def poll_timeout(self, asked: str | None) -> float:
-        """Seconds a poll shall hang: what was asked for, within the protocol's limits."""
-        if asked is None or not asked.isdecimal():
-            return POLL_DEFAULT
-        return min(max(float(asked), self._poll_minimum), POLL_MAXIMUM)
+    def patience(self, query: dict[str, str], before: Patience) -> Patience:
+        """How long a poll shall hang: what its query asks for, within the protocol's limits; else as
+        before."""
+        news_minimum = min(NEWS_MINIMUM, self._poll_minimum)
+
+        def seconds(name: str, minimum: float, otherwise: float) -> float:
+            asked = query.get(name, "")
+            if not (asked.isascii() and asked.isdecimal()):
+                return otherwise
+            return min(max(float(asked), minimum), POLL_MAXIMUM)
+
+        return Patience(
+            timeout=seconds("timeout", self._poll_minimum, before.timeout),
+            low=seconds("low", news_minimum, before.low),
+            medium=seconds("medium", news_minimum, before.medium),
+        )
