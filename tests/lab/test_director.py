@@ -39,8 +39,8 @@ def test_phone_finds_home_by_the_director(lab, client):
     phone = client.phone("erin@contoso.example", member="dir01")
     report = lab.run(phone.sign_in())
     assert report.ok, report
-    located = [step.what for step in report.steps if step.what.endswith("with the ticket")]
-    assert [urlsplit(what.split()[1]).hostname for what in located] == [
+    user_documents = [s.what for s in report.steps if f"{AUTODISCOVER}/user" in s.what and s.status == 200]
+    assert [urlsplit(what.removeprefix("GET ")).hostname for what in user_documents] == [
         "lyncweb-dir.contoso.example",
         "lyncweb-emea.contoso.example",
     ]
