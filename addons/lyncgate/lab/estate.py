@@ -29,6 +29,7 @@ from lyncgate.lab.officewebapps import OfficeWebApps
 from lyncgate.lab.plan import PLAN_FILE, Plan
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
+from lyncgate.lab.scenario.scenario import Scenario
 from lyncgate.lab.ucwa import POLL_MINIMUM, Json
 
 type Server = FrontEnd | AccessEdge | OfficeWebApps
@@ -39,7 +40,7 @@ class Estate:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.people = Directory()
+        self.people = Directory(plan.scenario)
         self.pools = {
             name: Pool(spec, self.people, plan.secret, plan.poll_minimum)
             for name, spec in topology.POOLS.items()
@@ -52,16 +53,22 @@ class Estate:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, directory: Path, *, members: Iterable[str] | None = None, poll_minimum: float = POLL_MINIMUM
+        cls,
+        directory: Path,
+        *,
+        members: Iterable[str] | None = None,
+        poll_minimum: float = POLL_MINIMUM,
+        scenario: Scenario | None = None,
     ) -> AsyncIterator[Estate]:
         """Run a new lab in `directory`, or only `members` of the lab that is planned there already.
 
         `poll_minimum`: seconds, the shortest time-out that a poll may ask for (UCWA's own is 180).
+        `scenario`: who there is in a new lab, None: the lab's own users.
         """
         if members is None:
-            plan = Plan.create(directory, poll_minimum)
+            plan = Plan.create(directory, poll_minimum, scenario)
         else:
-            plan = cls.prepare(directory, poll_minimum)
+            plan = cls.prepare(directory, poll_minimum, scenario)
         estate = cls(plan)
         try:
             for name in topology.MEMBERS if members is None else members:
@@ -74,12 +81,14 @@ class Estate:
             plan.close()
 
     @staticmethod
-    def prepare(directory: Path, poll_minimum: float = POLL_MINIMUM) -> Plan:
+    def prepare(
+        directory: Path, poll_minimum: float = POLL_MINIMUM, scenario: Scenario | None = None
+    ) -> Plan:
         """The plan of a lab whose members run as processes of their own; made if there is none. Call it
         once before several of them start at the same time."""
         if (directory / PLAN_FILE).exists():
             return Plan.read(directory)
-        plan = Plan.create(directory, poll_minimum)
+        plan = Plan.create(directory, poll_minimum, scenario)
         plan.close()
         return plan
 

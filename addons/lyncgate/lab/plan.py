@@ -1,6 +1,8 @@
-"""The plan of a lab: what all its processes must agree on, kept in `lab.json` of its directory.
+"""The plan of a lab: what all its processes must agree on, kept in its directory.
 
-    {"version": 1, "secret": "<hex>", "ports": {"external_https": 40123, …}, "poll_minimum": 180.0}
+    lab.json         {"version": 1, "secret": "<hex>", "ports": {"external_https": 40123, …}, …}
+    scenario.yaml    who there is: a copy of the scenario that the lab was made with
+    ntlm-accounts    the same people, as NTLM wants them
 
 Whoever comes first makes the directory: certificates, NTLM accounts, secret, ports. A lab that runs as
 one process keeps the port sockets; members that run as processes of their own bind them by number.
@@ -17,9 +19,12 @@ from pathlib import Path
 from lyncgate.lab import authority, topology
 from lyncgate.lab.directory import Directory
 from lyncgate.lab.ports import Ports, Reserved, bound, reserve
+from lyncgate.lab.scenario.load import default_scenario, load_scenario
+from lyncgate.lab.scenario.scenario import Scenario
 from lyncgate.lab.ucwa import POLL_MINIMUM
 
 PLAN_FILE = "lab.json"
+SCENARIO_FILE = "scenario.yaml"
 ACCOUNTS_FILE = "ntlm-accounts"
 VERSION = 1
 
@@ -32,17 +37,22 @@ class Plan:
     directory: Path
     secret: bytes
     ports: Ports
+    scenario: Scenario
     poll_minimum: float = POLL_MINIMUM
     reserved: Reserved = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def create(cls, directory: Path, poll_minimum: float = POLL_MINIMUM) -> Plan:
-        """Make everything new in `directory`, which is made if need be."""
+    def create(
+        cls, directory: Path, poll_minimum: float = POLL_MINIMUM, scenario: Scenario | None = None
+    ) -> Plan:
+        """Make everything new in `directory`, which is made if need be. `scenario`: None is the lab's own."""
+        scenario = scenario or default_scenario()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority.write_certificates(directory)
-        authority.write_private(directory / ACCOUNTS_FILE, Directory().ntlm_accounts().encode())
+        authority.write_private(directory / SCENARIO_FILE, scenario.text.encode())
+        authority.write_private(directory / ACCOUNTS_FILE, Directory(scenario).ntlm_accounts().encode())
         ports, reserved = reserve([member.address for member in topology.MEMBERS.values()])
-        plan = cls(directory, secrets.token_bytes(32), ports, poll_minimum, reserved)
+        plan = cls(directory, secrets.token_bytes(32), ports, scenario, poll_minimum, reserved)
         written = {
             "version": VERSION,
             "secret": plan.secret.hex(),
@@ -59,7 +69,11 @@ class Plan:
         if values.get("version") != VERSION:
             raise ValueError(f"{directory / PLAN_FILE}: version {values.get('version')!r}, not {VERSION}")
         secret = bytes.fromhex(values["secret"])
-        return cls(directory, secret, Ports(**values["ports"]), values["poll_minimum"])
+        file = directory / SCENARIO_FILE
+        scenario, problems = load_scenario(file.read_text(), str(file))
+        if scenario is None:
+            raise ValueError("\n".join(map(str, problems)))
+        return cls(directory, secret, Ports(**values["ports"]), scenario, values["poll_minimum"])
 
     @property
     def accounts(self) -> Path:
