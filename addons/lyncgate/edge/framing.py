@@ -1,14 +1,17 @@
 """What a client may send as HTTP/1.1: llhttp's strict framing, and the policy's limits on heads.
 
 mitmproxy's own parser has no size limit and lets bare line feeds, folded lines and control bytes
-through. Every byte passes llhttp here first; what it refuses never reaches mitmproxy. Sans-I/O:
-`feed()` says what is wrong, the connection answers and closes.
+through. Every byte passes llhttp here first; what it refuses never reaches mitmproxy. Where the two
+could differ on how long a body is, only the plain form passes: a Content-Length without leading
+zeros, a Transfer-Encoding of `chunked`. Sans-I/O: `feed()` says what is wrong, the connection
+answers and closes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 
 import httptools
 
@@ -58,6 +61,17 @@ class Rejection:
     fault: Fault
 
 
+# What the length fields may say. llhttp lets more through, mitmproxy less.
+LENGTH_FIELDS = {
+    b"content-length": re.compile(rb"0|[1-9]\d*"),
+    b"transfer-encoding": re.compile(b"(?i)chunked"),
+}
+
+REQUEST_LINE = len("  HTTP/1.1\r\n")  # bytes of a request line beside method and target
+HEADER_LINE = len(": \r\n")
+END_OF_HEAD = len("\r\n")
+
+
 class Framing:
     """Follows one client connection. After a fault it must not be fed again."""
 
@@ -70,10 +84,11 @@ class Framing:
         self._parser = httptools.HttpRequestParser(self)
         self._in_head = False
         self._in_body = False
-        self._unfinished = 0  # bytes of a head that has not ended
+        self._unfinished = 0  # bytes received of a head that has not ended
 
     def feed(self, data: bytes) -> Fault | None:
         """Take what the client sent; None if it is good so far."""
+        self._shared = False  # whether `data` also holds the end of an earlier message
         while data:
             try:
                 self._parser.feed_data(data)
@@ -86,7 +101,7 @@ class Framing:
             except httptools.HttpParserError:
                 return self._fault or (Fault.SIP if b" SIP/2.0\r\n" in data else Fault.MALFORMED)
             break
-        if self._fault is None and self._in_head:
+        if self._fault is None and self._in_head and not self._shared:
             self._unfinished += len(data)
             if self._unfinished > self._limits.head:
                 return Fault.HEAD_TOO_LARGE
@@ -109,14 +124,18 @@ class Framing:
             self._note(Fault.TRAILERS)
             return
         self._count += 1
-        self._size += len(name) + len(value or b"") + 4
-        if name.lower() == b"host":
+        self._size += len(name) + len(value) + HEADER_LINE
+        lower = name.lower()
+        if lower == b"host":
             self._hosts += 1
+        elif lower in LENGTH_FIELDS and not LENGTH_FIELDS[lower].fullmatch(value):
+            self._note(Fault.MALFORMED)
         if self._count > self._limits.headers:
             self._note(Fault.TOO_MANY_HEADERS)
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
+        self._size += len(self._parser.get_method()) + REQUEST_LINE + END_OF_HEAD
         if self._size > self._limits.head:
             self._note(Fault.HEAD_TOO_LARGE)
         if self._parser.get_http_version() != "1.1":
@@ -126,6 +145,7 @@ class Framing:
 
     def on_message_complete(self) -> None:
         self._in_body = False
+        self._shared = True
 
     def _note(self, fault: Fault) -> None:
         if self._fault is None:

@@ -20,13 +20,14 @@ class Guard:
 
     def requestheaders(self, flow: HTTPFlow) -> None:
         transit = self.edge.transits.get(flow.id)
-        if transit is None or flow.error:
+        if transit is None:
             return
         decision = transit.decision
         if isinstance(decision, Deny):
             transit.exchange.outcome = Outcome.DENIED
             transit.exchange.reason = decision.reason
-            refuse(flow, decision.status)
+            if not flow.error:  # else mitmproxy has found it invalid and fails it itself
+                refuse(flow, decision.status)
         elif isinstance(decision, Forward) and decision.body_limit is not None:
             length = first(flow.request.headers, b"content-length")
             if length.isdigit() and int(length) > decision.body_limit:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import ssl
 from typing import Protocol
 
-from lyncgate.edge.pool import CheckName, MemberState, PoolState
+from cryptography import x509
+
+from lyncgate.edge.identity import proves
+from lyncgate.edge.pool import CheckName, MemberState, PoolState, checks_of
 from lyncgate.edge.state import EdgeState
-from lyncgate.policy.policy import Policy, Pool
+from lyncgate.policy.policy import Policy, Pool, UpstreamTls
 
 ALIVE_BELOW = 500  # a 401 or 404 is a living web site
 
@@ -46,7 +48,7 @@ class HealthChecks:
         self.done()
         for pool in self.edge.pools.values():
             for member in pool.members:
-                for check in _checks(pool.pool):
+                for check in checks_of(pool.pool):
                     self._tasks.append(
                         asyncio.get_running_loop().create_task(
                             self._watch(pool, member, check), name=f"health {member.name} {check}"
@@ -71,15 +73,6 @@ class HealthChecks:
         self.observer.member_state(pool.pool.name, member.name, member.usable)
 
 
-def _checks(pool: Pool) -> list[CheckName]:
-    checks: list[CheckName] = []
-    if pool.health.tcp is not None:
-        checks.append("tcp")
-    if pool.health.https is not None and pool.bridge.https is not None:
-        checks.append("https")
-    return checks
-
-
 async def _tcp(pool: Pool, member: MemberState) -> bool:
     _, writer = await asyncio.open_connection(member.member.host, pool.health.tcp)
     await _close(writer)
@@ -90,13 +83,14 @@ async def _https(pool: Pool, member: MemberState) -> bool:
     """GET with the public Host; any answer under 500 from a member that proves who it is."""
     name = pool.tls.name or member.member.host
     reader, writer = await asyncio.open_connection(
-        member.member.host, pool.bridge.https, ssl=_context(pool), server_hostname=name
+        member.member.host, pool.bridge.https, ssl=_context(pool.tls), server_hostname=name
     )
     try:
-        if pool.tls.pins:
-            leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
-            if hashlib.sha256(leaf).hexdigest() not in pool.tls.pins:
-                return False
+        leaf = x509.load_der_x509_certificate(
+            writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        )
+        if not proves(leaf, pool.tls, member.member.host):
+            return False
         host = pool.health_host or name
         writer.write(
             f"GET {pool.health.https} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: health-check\r\n"
@@ -109,10 +103,16 @@ async def _https(pool: Pool, member: MemberState) -> bool:
         await _close(writer)
 
 
-def _context(pool: Pool) -> ssl.SSLContext:
-    """As strict as the traffic's own, see lyncgate.edge.identity."""
-    context = ssl.create_default_context(cafile=pool.tls.ca)
+def _context(tls: UpstreamTls) -> ssl.SSLContext:
+    """As strict as the traffic's own (lyncgate.edge.identity) and no stricter: what is reported here is
+    whether that works. Python's own name check is off for `proves`, the one that the traffic uses."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    if tls.ca:
+        context.load_verify_locations(tls.ca)
+    else:
+        context.set_default_verify_paths()
     return context
 
 

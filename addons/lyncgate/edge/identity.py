@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import ipaddress
 
-import certifi
 import service_identity
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -31,12 +30,21 @@ from lyncgate.policy.policy import CertificateFiles, Listener, Policy, UpstreamT
 ALPN = b"http/1.1"  # NTLM is bound to the connection and undefined over HTTP/2
 
 
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class MemberConnection(Server):
+    """An upstream connection. `pool`: whose member is connected to, by whose rules it must prove itself.
+    `timed_out`: it was given up because the member took too long."""
+
+    pool: str
+    timed_out: bool = False
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Expected:
     """What the verify callback compares a member's leaf with."""
 
-    name: str
-    pins: frozenset[str]
+    tls: UpstreamTls
+    host: str
 
 
 class Identity:
@@ -76,23 +84,15 @@ class Identity:
 
     def tls_start_server(self, data: TlsData) -> None:
         """mitmproxy asks how to open TLS to a member."""
-        if data.ssl_conn is not None or not isinstance(data.conn, Server) or data.conn.address is None:
+        if not isinstance(data.conn, MemberConnection) or data.conn.address is None:
             return
+        pool = self.edge.policy.pools.get(data.conn.pool)
+        if pool is None:
+            return  # a reload has removed it meanwhile: mitmproxy fails the connection
         host = data.conn.address[0]
-        tls = next(
-            (
-                pool.tls
-                for pool in self.edge.policy.pools.values()
-                if any(m.host == host for m in pool.members)
-            ),
-            None,
-        )
-        context = self._upstream.get(tls) if tls else None
-        if tls is None or context is None:
-            return  # not a member of ours: mitmproxy fails the connection
-        name = tls.name or host
-        connection = SSL.Connection(context)
-        connection.set_app_data(_Expected(name=name, pins=tls.pins))
+        name = pool.tls.name or host
+        connection = SSL.Connection(self._upstream[pool.tls])
+        connection.set_app_data(_Expected(pool.tls, host))
         if not _is_address(name):
             connection.set_tlsext_host_name(name.encode("ascii"))
             data.conn.sni = name
@@ -117,7 +117,10 @@ def _server_context(files: CertificateFiles) -> SSL.Context:
 def _client_context(tls: UpstreamTls) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.load_verify_locations(tls.ca or certifi.where())
+    if tls.ca:
+        context.load_verify_locations(tls.ca)
+    else:
+        context.set_default_verify_paths()
     context.set_verify(SSL.VERIFY_PEER, _verify)
     return context
 
@@ -132,13 +135,15 @@ def _verify(connection: SSL.Connection, cert: object, error: int, depth: int, ok
     if not isinstance(expected, _Expected):
         return False
     leaf: x509.Certificate = cert.to_cryptography()  # type: ignore[attr-defined]  # pyOpenSSL's X509
-    if expected.pins and leaf.fingerprint(SHA256()).hex() not in expected.pins:
+    return proves(leaf, expected.tls, expected.host)
+
+
+def proves(leaf: x509.Certificate, tls: UpstreamTls, host: str) -> bool:
+    """Whether a member at `host` may show this certificate: pinned if there are pins, and its SAN carries
+    the name wanted, a DNS name or an IP address (RFC 6125). Chain and dates are OpenSSL's business."""
+    if tls.pins and leaf.fingerprint(SHA256()).hex() not in tls.pins:
         return False
-    return name_matches(leaf, expected.name)
-
-
-def name_matches(leaf: x509.Certificate, name: str) -> bool:
-    """Whether a certificate's SAN carries `name`, a DNS name or an IP address (RFC 6125)."""
+    name = tls.name or host
     wanted = IPAddress_ID(name) if _is_address(name) else DNS_ID(name)
     try:
         matches: list[ServiceMatch] = verify_service_identity(

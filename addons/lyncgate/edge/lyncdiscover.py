@@ -9,7 +9,6 @@ from lyncgate.edge.route import first
 from lyncgate.edge.state import EdgeState
 from lyncgate.lync import autodiscover
 from lyncgate.policy.decision import Answer
-from lyncgate.signin.exchange import Outcome
 
 
 class Lyncdiscover:
@@ -24,7 +23,6 @@ class Lyncdiscover:
         document = autodiscover.root_document(
             transit.decision.links, first(flow.request.headers, b"accept") or None
         )
-        transit.exchange.outcome = Outcome.OK
         flow.response = Response.make(
             200,
             document.body,

@@ -18,6 +18,16 @@ type CheckName = Literal["tcp", "https"]
 SLOW_START_FLOOR = 0.1  # share of the load that a member gets the moment it comes back
 
 
+def checks_of(pool: Pool) -> list[CheckName]:
+    """The checks that the rules want for each member of `pool`."""
+    checks: list[CheckName] = []
+    if pool.health.tcp is not None:
+        checks.append("tcp")
+    if pool.health.https is not None and pool.bridge.https is not None:
+        checks.append("https")
+    return checks
+
+
 class Check:
     """One kind of check of one member: rise/fall counting. Up until proven otherwise, so that a
     fresh start serves at once."""
@@ -103,6 +113,8 @@ class PoolState:
         for member in pool.members:
             state = kept.get(member.host) or MemberState(member, clock)
             state.member = member
+            # What is checked no longer must not keep a member down for ever.
+            state.checks = {name: state.checks[name] for name in checks_of(pool) if name in state.checks}
             self.members.append(state)
 
     def member(self, name: str) -> MemberState | None:
@@ -127,12 +139,12 @@ class PoolState:
             return prefer
         if self.pool.affinity is Affinity.SOURCE:
             return max(usable, key=lambda state: _rendezvous(source, state))
-        if self.pool.balance is Balance.ROUND_ROBIN:
-            return self._next_in_turn(usable)
-        slow = self.pool.health.slow_start
-        return min(
-            usable, key=lambda state: ((state.requests + 1) / state.weight(slow), state.credit, state.name)
-        )
+        if self.pool.balance is Balance.LEAST_CONNECTIONS:
+            slow = self.pool.health.slow_start
+            loads = [(state.requests + 1) / state.weight(slow) for state in usable]
+            least = min(loads)
+            usable = [state for state, load in zip(usable, loads, strict=True) if load == least]
+        return self._next_in_turn(usable)
 
     def _next_in_turn(self, usable: list[MemberState]) -> MemberState:
         """Smooth weighted round robin: weights matter during a slow start only."""

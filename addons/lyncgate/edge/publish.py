@@ -17,6 +17,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import TlsData
 
 from lyncgate.edge.guard import refuse
+from lyncgate.edge.identity import MemberConnection
 from lyncgate.edge.outcomes import STATUS
 from lyncgate.edge.pool import MemberState
 from lyncgate.edge.state import EdgeState, Transit
@@ -26,7 +27,6 @@ from lyncgate.policy.policy import Affinity
 from lyncgate.signin.exchange import Outcome, Phase
 
 AFFINITY_COOKIE = "MS-WSMAN"  # the one name that Lync 2010 pools and clients know (§9.7)
-CONNECT_TIMEOUT = "connect timeout"  # the words our connection handler gives up with
 
 
 class PublishObserver(Protocol):
@@ -36,10 +36,12 @@ class PublishObserver(Protocol):
 
 @dataclasses.dataclass(slots=True)
 class _Bond:
-    """The member that a client connection talks to. `pinned`: by NTLM, until the connection ends."""
+    """The member that a client connection talks to. `transit`: its latest request there.
+    `pinned`: by NTLM, until the connection ends."""
 
     pool: str
     member: MemberState
+    transit: Transit
     pinned: bool = False
 
 
@@ -48,7 +50,6 @@ class Publish:
         self.edge = edge
         self.observer = observer
         self._bonds: dict[str, _Bond] = {}  # by client connection
-        self._failures: dict[str, Outcome] = {}  # last failed connect, by client connection
 
     def requestheaders(self, flow: HTTPFlow) -> None:
         transit = self.edge.transits.get(flow.id)
@@ -76,9 +77,7 @@ class Publish:
         if bond and bond.pinned and bond.member.up:
             return bond.member
         if pool.pool.affinity is Affinity.COOKIE:
-            member = pool.by_token(flow.request.cookies.get(AFFINITY_COOKIE, ""))
-            transit.set_cookie = member is None
-            return member
+            return pool.by_token(_token(flow))
         return bond.member if bond else None
 
     def _assign(self, flow: HTTPFlow, transit: Transit, prefer: MemberState | None) -> bool:
@@ -100,30 +99,50 @@ class Publish:
         transit.exchange.attempts += 1
         flow.request.data.host = member.member.host
         if bond is None or bond.member is not member or bond.pool != pool.pool.name:
-            self._bonds[flow.client_conn.id] = _Bond(pool.pool.name, member)
+            self._bonds[flow.client_conn.id] = _Bond(pool.pool.name, member, transit)
+        else:
+            bond.transit = transit
         return True
 
     def edge_connect_failed(self, flow: HTTPFlow) -> None:
-        """Nothing was sent: try the next member, or say how the last one failed."""
+        """Nothing was sent: try the next member, if there is one."""
         transit = self.edge.transits.get(flow.id)
         if transit is None or transit.pool is None or transit.member is None:
             return
         failed, pool = transit.member, transit.pool
-        failure = self._failures.pop(flow.client_conn.id, Outcome.CONNECT_FAILED)
         failed.connect_failed(pool.pool)
         self._bonds.pop(flow.client_conn.id, None)
         if self._assign(flow, transit, None):
-            transit.set_cookie = pool.pool.affinity is Affinity.COOKIE
             self.observer.failover(pool.pool.name, failed.name)
-        else:
-            transit.exchange.outcome = failure
+
+    # How connecting goes. A phase that fails stays None, unless another member does better.
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
-        timed_out = data.server.error == CONNECT_TIMEOUT
-        self._failures[data.client.id] = Outcome.CONNECT_TIMEOUT if timed_out else Outcome.CONNECT_FAILED
+        self._failed(data.client, data.server, Phase.CONNECT, Outcome.CONNECT_FAILED)
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        bond, server = self._bonds.get(data.client.id), data.server
+        if bond and server.timestamp_start and server.timestamp_tcp_setup:
+            bond.transit.exchange.reused = False
+            bond.transit.phase(Phase.CONNECT, server.timestamp_tcp_setup - server.timestamp_start)
+            bond.transit.exchange.phases.pop(Phase.UPSTREAM_TLS, None)  # that was another member's
 
     def tls_failed_server(self, data: TlsData) -> None:
-        self._failures[data.context.client.id] = Outcome.TLS_FAILED
+        self._failed(data.context.client, data.conn, Phase.UPSTREAM_TLS, Outcome.TLS_FAILED)
+
+    def tls_established_server(self, data: TlsData) -> None:
+        bond, server = self._bonds.get(data.context.client.id), data.conn
+        if bond and isinstance(server, MemberConnection) and server.timestamp_tcp_setup:
+            taken = (server.timestamp_tls_setup or 0.0) - server.timestamp_tcp_setup
+            bond.transit.phase(Phase.UPSTREAM_TLS, taken)
+
+    def _failed(
+        self, client: connection.Client, server: connection.Connection, phase: Phase, failure: Outcome
+    ) -> None:
+        if bond := self._bonds.get(client.id):
+            timed_out = isinstance(server, MemberConnection) and server.timed_out
+            bond.transit.phase(phase, None)
+            bond.transit.failure = Outcome.CONNECT_TIMEOUT if timed_out else failure
 
     def responseheaders(self, flow: HTTPFlow) -> None:
         transit = self.edge.transits.get(flow.id)
@@ -133,7 +152,8 @@ class Publish:
         bond = self._bonds.get(flow.client_conn.id)
         if bond and (ntlm.challenged(flow.response.headers.fields) or ntlm.used(flow.request.headers.fields)):
             bond.pinned = True
-        if transit.set_cookie:
+        cookie_wanted = transit.pool is not None and transit.pool.pool.affinity is Affinity.COOKIE
+        if cookie_wanted and _token(flow) != transit.member.token:
             # Plain on purpose: not HttpOnly, no expiry, on every answer whose request lacked it (§9.7).
             flow.response.headers.add("Set-Cookie", f"{AFFINITY_COOKIE}={transit.member.token}; path=/")
 
@@ -166,7 +186,11 @@ class Publish:
 
     def client_disconnected(self, client: connection.Client) -> None:
         self._bonds.pop(client.id, None)
-        self._failures.pop(client.id, None)
+
+
+def _token(flow: HTTPFlow) -> str:
+    """What the request's affinity cookie says."""
+    return str(flow.request.cookies.get(AFFINITY_COOKIE, ""))
 
 
 class _Counter:
@@ -176,6 +200,8 @@ class _Counter:
         self.flow, self.transit, self.edge = flow, transit, edge
 
     def __call__(self, chunk: bytes) -> bytes:
+        if self.flow.id not in self.edge.transits:
+            return chunk  # answered before its body was through: the record is closed
         if chunk:
             self.transit.exchange.request_bytes += len(chunk)
         else:
@@ -187,13 +213,6 @@ class _Counter:
 
 def _time_upstream(flow: HTTPFlow, transit: Transit, now: float) -> None:
     """The phases up to the first byte of the answer."""
-    server = flow.server_conn
-    started, connected = server.timestamp_start, server.timestamp_tcp_setup
-    transit.exchange.reused = not started or started < transit.exchange.started
-    if not transit.exchange.reused and started and connected:
-        transit.phase(Phase.CONNECT, connected - started)
-        if server.timestamp_tls_setup:
-            transit.phase(Phase.UPSTREAM_TLS, server.timestamp_tls_setup - connected)
     sent = transit.marks.get("sent", transit.marks.get("connected", transit.marks["head"]))
     transit.phase(Phase.WAIT, now - sent)
     transit.marks["answered"] = now

@@ -16,7 +16,7 @@ from lyncgate.edge.framing import Rejection
 from lyncgate.edge.outcomes import ENDED_BY, STATUS
 from lyncgate.edge.route import listener_of
 from lyncgate.edge.state import EdgeState, Transit
-from lyncgate.policy.decision import Forward
+from lyncgate.policy.decision import Deny, Forward
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
 
 
@@ -63,7 +63,7 @@ class Records:
         if transit is None or flow.response is None:
             return
         exchange = transit.exchange
-        forwarded = exchange.outcome is None
+        forwarded = "answered" in transit.marks
         if exchange.outcome is None:
             exchange.outcome = Outcome.OK
         exchange.ended_by = Source.UPSTREAM if forwarded else Source.PROXY
@@ -78,13 +78,16 @@ class Records:
             return
         exchange = transit.exchange
         if exchange.outcome is None:
-            exchange.outcome = _outcome_of(flow.error.msg if flow.error else "")
+            exchange.outcome = _outcome_of(flow, transit)
         exchange.ended_by = ENDED_BY.get(exchange.outcome, Source.PROXY)
-        if flow.response is not None:
+        if flow.response is not None and "answered" in transit.marks:
             exchange.status = flow.response.status_code
             transit.phase(Phase.RESPONSE_BODY, None)
         else:
-            exchange.status = STATUS.get(exchange.outcome)
+            if isinstance(transit.decision, Deny):
+                exchange.status = transit.decision.status
+            else:
+                exchange.status = STATUS.get(exchange.outcome)
             if "connected" in transit.marks:
                 transit.phase(Phase.WAIT, None)
         self._finish(transit, ended=False)
@@ -127,9 +130,10 @@ class Records:
         return transit.exchange.kind is Kind.POLL and isinstance(transit.decision, Forward)
 
 
-def _outcome_of(message: str) -> Outcome:
-    """The layers fail a flow with an outcome's word; anything else is a client that went away."""
-    try:
-        return Outcome(message)
-    except ValueError:
-        return Outcome.CLIENT_GONE
+def _outcome_of(flow: HTTPFlow, transit: Transit) -> Outcome:
+    """The layers fail a flow with an outcome's word. Otherwise mitmproxy did: it holds an answer of the
+    member that is invalid, or the client went away."""
+    if flow.error and flow.error.msg in Outcome:
+        return Outcome(flow.error.msg)
+    invalid = flow.response is not None and isinstance(transit.decision, Forward)
+    return Outcome.UPSTREAM_INVALID if invalid and "answered" not in transit.marks else Outcome.CLIENT_GONE

@@ -7,7 +7,6 @@ from mitmproxy.http import HTTPFlow, Response
 
 from lyncgate.edge.state import EdgeState
 from lyncgate.policy.decision import Redirect
-from lyncgate.signin.exchange import Outcome
 
 
 class Redirects:
@@ -19,7 +18,6 @@ class Redirects:
         if transit is None or flow.response or not isinstance(transit.decision, Redirect):
             return
         flow.request.headers.pop("expect", None)
-        transit.exchange.outcome = Outcome.OK
         flow.response = Response.make(
             transit.decision.status, b"", {"Location": transit.decision.location, "Content-Length": "0"}
         )

@@ -51,7 +51,7 @@ class Route:
             decision = decide(policy, request)
         begun = self.edge.heads.pop(client.id, now)
         exchange = _begin(flow, request, decision, begun=begun, now=now)
-        transit = Transit(exchange=exchange, policy=policy, decision=decision, begun=begun)
+        transit = Transit(exchange=exchange, decision=decision, begun=begun)
         transit.trusted = bool(listener and _trusted(_peer(client), listener.trusted_proxies))
         transit.marks["head"] = now
         transit.phase(Phase.REQUEST_HEADERS, now - begun)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lyncgate.edge.pool import PoolState
 from lyncgate.policy.decision import Decision
 from lyncgate.policy.policy import Policy
-from lyncgate.signin.exchange import Exchange, Phase
+from lyncgate.signin.exchange import Exchange, Outcome, Phase
 
 if TYPE_CHECKING:
     from lyncgate.edge.pool import MemberState
@@ -27,7 +27,6 @@ class Transit:
     """One request on its way. `marks` are readings of a monotonic clock in seconds."""
 
     exchange: Exchange
-    policy: Policy
     decision: Decision
     begun: float  # monotonic: first byte of the head
     marks: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -35,7 +34,13 @@ class Transit:
     member: MemberState | None = None
     tried: set[str] = dataclasses.field(default_factory=set)
     trusted: bool = False  # the peer is a trusted proxy: its X-Forwarded-* are kept
-    set_cookie: bool = False  # the request lacked a good affinity cookie
+    failure: Outcome = Outcome.CONNECT_FAILED  # how the last connect failed, when one did
+
+    def connected(self, now: float) -> None:
+        """There is an upstream connection, `now`; an open one took neither connect nor TLS."""
+        self.marks["connected"] = now
+        if self.exchange.reused is None:
+            self.exchange.reused = True
 
     def phase(self, phase: Phase, seconds: float | None) -> None:
         self.exchange.phases[phase] = None if seconds is None else max(0.0, seconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Any, Literal
 
 from mitmproxy import ctx
@@ -18,7 +19,7 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ProxyConnectionHandler
 
 from lyncgate.edge.addons import EdgeAddons
-from lyncgate.edge.publish import CONNECT_TIMEOUT
+from lyncgate.edge.identity import MemberConnection
 from lyncgate.engine.http_layer import EdgeHttpLayer
 from lyncgate.engine.tls_layer import EdgeTlsLayer
 from lyncgate.policy.policy import Policy, Scheme
@@ -47,7 +48,8 @@ def mode_specs_of(policy: Policy) -> list[str]:
 
 
 class EdgeConnectionHandler(ProxyConnectionHandler):
-    """mitmproxy's connection handler with a limit on how long a connect may take."""
+    """mitmproxy's connection handler with a limit on how long a connect may take, and no chatter: its
+    messages below an error quote what peers sent, credentials included. What happened is in the records."""
 
     connect_timeout = 5.0  # seconds, for TCP and for TLS each; set by the listener
 
@@ -58,12 +60,15 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
         timers: list[asyncio.TimerHandle] = []
 
         def give_up(*, tls_too: bool) -> None:
-            if server.connected and (not server.tls or server.tls_established):
+            if not isinstance(server, MemberConnection) or task is None:
                 return
-            if server.connected and tls_too:
+            if server.timestamp_tls_setup if server.tls else server.timestamp_tcp_setup:
+                return
+            if server.timestamp_tcp_setup and tls_too:
                 timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=False)))
-            elif task is not None:
-                task.cancel(CONNECT_TIMEOUT)
+                return
+            server.timed_out = True
+            task.cancel("connect timeout")
 
         timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=True)))
         try:
@@ -71,6 +76,10 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
         finally:
             for timer in timers:
                 timer.cancel()
+
+    def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
+        if level >= logging.ERROR:
+            super().log(message, level, exc_info)
 
 
 class EdgeServer(AsyncioServerInstance[EdgeMode]):

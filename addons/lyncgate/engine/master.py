@@ -16,8 +16,10 @@ import time
 import mitmproxy.version
 from mitmproxy import options
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Connection
 from mitmproxy.master import Master
 from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.listeners import mode_specs_of
@@ -117,26 +119,44 @@ class EdgeMaster(Master):
         self.edge.edge.draining = True
         await self.proxyserver.servers.update([])
         until = time.monotonic() + deadline
-        while self.edge.edge.transits and time.monotonic() < until:
-            self._close_idle()
+        idle: set[ProxyConnectionHandler] = set()
+        while time.monotonic() < until:
+            was_idle, idle = idle, self._idle()
+            for handler in idle & was_idle:  # twice: an exchange's last bytes leave after its record
+                _cancel(handler, handler.client, "drain")
+            if not self.edge.edge.transits and len(idle) == len(self.proxyserver.connections):
+                break
             await asyncio.sleep(0.05)
         return len(self.edge.edge.transits)
 
-    def _close_idle(self) -> None:
+    def _idle(self) -> set[ProxyConnectionHandler]:
+        """Client connections without an exchange and with nothing left to send."""
         busy = {transit.exchange.connection for transit in self.edge.edge.transits.values()}
-        for handler in list(self.proxyserver.connections.values()):
-            task = (
-                handler.transports[handler.client].handler if handler.client in handler.transports else None
-            )
-            if handler.client.id not in busy and task is not None:
-                task.cancel("drain")
+        return {
+            handler
+            for handler in self.proxyserver.connections.values()
+            if handler.client.id not in busy and not _unsent(handler)
+        }
 
     async def stop(self) -> None:
         """Close what is left and end the addons."""
         for handler in list(self.proxyserver.connections.values()):
-            for transport in list(handler.transports.values()):
-                if transport.handler is not None:
-                    transport.handler.cancel("shutdown")
+            for conn in list(handler.transports):
+                _cancel(handler, conn, "shutdown")
         while self.proxyserver.connections:  # noqa: ASYNC110 (mitmproxy tells nobody when one is gone)
             await asyncio.sleep(0.01)
         await self.done()
+
+
+def _cancel(handler: ProxyConnectionHandler, conn: Connection, why: str) -> None:
+    """End one connection of a handler's."""
+    transport = handler.transports.get(conn)
+    if transport is not None and transport.handler is not None:
+        transport.handler.cancel(why)
+
+
+def _unsent(handler: ProxyConnectionHandler) -> bool:
+    """Whether bytes for the client still wait in our own buffer."""
+    transport = handler.transports.get(handler.client)
+    writer = transport.writer if transport is not None else None
+    return isinstance(writer, asyncio.StreamWriter) and writer.transport.get_write_buffer_size() > 0

@@ -67,6 +67,8 @@ class EdgeTlsLayer(ClientTLSLayer):
         if not self.client_hello_parsed and err != "connection closed" and not self._refused:
             sip = b" SIP/2.0\r\n" in self.recv_buffer
             yield from self._refuse(Fault.SIP if sip else Fault.NOT_TLS)
+        if self.tls:
+            yield from self.tls_interact()  # the alert that says why: a client's log shows it
         yield from super().on_handshake_error(err)
 
     def _refuse(self, fault: Fault) -> layer.CommandGenerator[None]:

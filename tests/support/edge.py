@@ -1,0 +1,207 @@
+"""An edge in the test's own process and loop, with hand-built rules, in front of programmable origins.
+
+    async def check() -> None:
+        async with members(2) as origins, edge(policy(origins)) as it:
+            async with it.http() as client:
+                reply = await client.ask(get("/"))
+            [record] = it.records
+
+When the block ends, the edge must have forgotten its clients: whatever it keeps by connection or request
+must be empty, no member may count a request, and nothing may have crashed. So every test checks that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lyncgate.edge.publish import Publish
+from lyncgate.edge.records import Records
+from lyncgate.edge.route import Route
+from lyncgate.edge.state import EdgeState
+from lyncgate.engine.serve import Running, running_edge
+from lyncgate.policy.load import Loaded
+from lyncgate.policy.policy import (
+    AccessLog,
+    Admin,
+    Bridge,
+    Discover,
+    Health,
+    Listener,
+    Member,
+    Policy,
+    Pool,
+    Publication,
+    Scheme,
+    SipDomain,
+    Timeouts,
+    UpstreamTls,
+)
+from lyncgate.signin.exchange import Exchange
+from support import certificates
+from support.origin import Origin
+from support.rawhttp import PATIENCE, Client, connected
+
+WEB = "lyncweb.contoso.example"
+DISCOVER = "lyncdiscover.contoso.example"
+MEET = "meet.contoso.example"
+
+UNCHECKED = Health(tcp=None, https=None)
+
+
+def pool(origins: Sequence[Origin], name: str = "pool01", **changes: Any) -> Pool:
+    """A pool of these origins. They serve the scheme that they speak; no health checks unless given."""
+    port = origins[0].port
+    made = Pool(
+        name,
+        tuple(Member(f"fe{number:02}", origin.address) for number, origin in enumerate(origins, 1)),
+        bridge=Bridge(http=port, https=port),
+        tls=UpstreamTls(ca=certificates.ca_file(), name=certificates.POOL_NAME),
+        health=UNCHECKED,
+        health_host=WEB,
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def policy(origins: Sequence[Origin], *, version: str = "0", **changes: Any) -> Policy:
+    """A listener `http` that forwards, `redirecting` and `https`, in front of one pool. Keywords that are
+    fields of Pool, Publication or Timeouts change those, the others the policy."""
+
+    def taken(kind: type) -> dict[str, Any]:
+        names = {field.name for field in dataclasses.fields(kind)} - {"name", "pool", "hosts"}
+        return {name: changes.pop(name) for name in names & changes.keys()}
+
+    made = pool(origins, **taken(Pool))
+    publication = Publication("web", (WEB, MEET), made.name, **taken(Publication))
+    timeouts = Timeouts(**{"drain": 5.0, **taken(Timeouts)})
+    anywhere = (("127.0.0.1", 0),)
+    listeners = [
+        Listener("http", Scheme.HTTP, anywhere),
+        Listener("redirecting", Scheme.HTTP, anywhere, redirect=True),
+        Listener(
+            "https", Scheme.HTTPS, anywhere, certificates=(certificates.issued(*certificates.EDGE_NAMES),)
+        ),
+    ]
+    result = Policy(
+        version=version,
+        domains={
+            "contoso.example": SipDomain("contoso.example", WEB, made.name, Discover.ANSWER, Discover.FORWARD)
+        },
+        users=(),
+        listeners={listener.name: listener for listener in listeners},
+        pools={made.name: made},
+        publications=(publication,),
+        timeouts=timeouts,
+        access_log=AccessLog(path=None),
+        admin=Admin(bind=None),
+    )
+    return dataclasses.replace(result, **changes)
+
+
+def with_listener(rules: Policy, name: str, **changes: Any) -> Policy:
+    """`rules` with one listener changed."""
+    listener = dataclasses.replace(rules.listeners[name], **changes)
+    return dataclasses.replace(rules, listeners={**rules.listeners, name: listener})
+
+
+class EdgeUnderTest:
+    """`records`: of every finished exchange and rejection, in the order they ended."""
+
+    def __init__(self, running: Running, records: list[Exchange]) -> None:
+        self.running = running
+        self.records = records
+
+    @property
+    def state(self) -> EdgeState:
+        return self.running.master.edge.edge
+
+    def address(self, listener: str) -> tuple[str, int]:
+        return self.running.addresses[listener][0]
+
+    def http(self, listener: str = "http", **options: Any) -> contextlib.AbstractAsyncContextManager[Client]:
+        return connected(self.address(listener), **options)
+
+    def https(self, name: str | None = WEB, **options: Any) -> contextlib.AbstractAsyncContextManager[Client]:
+        options.setdefault("tls", certificates.client())
+        return connected(self.address("https"), name=name, **options)
+
+    def addon[A](self, kind: type[A]) -> A:
+        return next(addon for addon in self.running.master.edge.addons if isinstance(addon, kind))
+
+    def member(self, name: str = "fe01", pool: str = "pool01") -> Any:
+        found = self.state.pools[pool].member(name)
+        assert found is not None
+        return found
+
+    async def record(self, number: int = 1) -> Exchange:
+        """Wait for the `number`th record."""
+        await until(lambda: len(self.records) >= number)
+        return self.records[number - 1]
+
+    def rejections(self, reason: str) -> float:
+        """What /metrics says of a guard reason, on all listeners."""
+        return self.metric("lyncgate_guard_rejections_total", reason=reason)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of that name with those labels."""
+        return sum(
+            sample.value
+            for family in self.running.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    async def forgotten(self) -> None:
+        """Wait until nothing is left of the clients that were here, and check that that is so."""
+        await until(lambda: not self.running.master.proxyserver.connections)
+        await until(lambda: not self.state.transits)
+        await until(lambda: not any(m.requests for p in self.state.pools.values() for m in p.members))
+        assert not self.state.heads
+        assert not self.addon(Route)._greeted
+        assert not self.addon(Publish)._bonds
+        assert not self.addon(Records)._connections
+        assert self.metric("lyncgate_polls_held") == 0
+        assert self.metric("lyncgate_connections") == 0
+
+
+@contextlib.asynccontextmanager
+async def edge(rules: Policy, *, path: Path | None = None) -> AsyncIterator[EdgeUnderTest]:
+    """Run it. `path`: of a rules.yaml, for those who reload."""
+    records: list[Exchange] = []
+    path = path or certificates.directory() / "rules.yaml"
+    with no_crash():
+        async with running_edge(path, Loaded(rules, ()), records.append) as running:
+            under_test = EdgeUnderTest(running, records)
+            yield under_test
+            await under_test.forgotten()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 (mitmproxy tells nobody)
+            await asyncio.sleep(0.002)
+
+
+@contextlib.contextmanager
+def no_crash() -> Iterator[None]:
+    """Fail if a layer or an addon raised: mitmproxy logs that and goes on."""
+    caught: list[str] = []
+
+    class Catch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.startswith(("mitmproxy", "asyncio")):
+                caught.append(self.format(record))
+
+    handler = Catch(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert not caught, "\n".join(caught)
