@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.text import Text
 
 from lyncgate.cli.rules import show_problems
+from lyncgate.cli.steps import step_line
 from lyncgate.engine.rules import read_rules
 from lyncgate.engine.serve import Running, running_edge
 from lyncgate.lab.estate import Estate
 from lyncgate.lab.names import NameMap
 from lyncgate.lab.phone import Phone
-from lyncgate.lab.report import SignInReport, Step
+from lyncgate.lab.report import SignInReport
 from lyncgate.policy.explain import explain, render
 from lyncgate.policy.routetests import make_request
 from lyncgate.signin.exchange import Exchange, Outcome, Phase
@@ -81,7 +82,7 @@ async def _demo(directory: Path, *, keep: bool, as_json: bool) -> bool:
                 names=names,
                 tls=ssl.create_default_context(cafile=str(estate.ca_file)),
                 poll_timeout=2,
-                on_step=lambda step: console.print(_step(step)),
+                on_step=lambda step: console.print(step_line(step)),
             ).sign_in()
             request = make_request(loaded.policy, EXPLAINED, method="GET", source="127.0.0.1", user=None)
             explanation = render(explain(loaded.policy, request))
@@ -116,13 +117,6 @@ def _listening(running: Running) -> str:
 
 def _admin(running: Running) -> str:
     return f"http://{running.admin[0]}:{running.admin[1]}" if running.admin else "off"
-
-
-def _step(step: Step) -> Text:
-    mark = Text("  ok   " if step.ok else "  FAIL ", "green" if step.ok else "bold red")
-    line = mark + Text(f"{step.stage:13} ", "bold") + Text(f"{step.seconds * 1000:8.1f} ms  ", "yellow")
-    line += Text(f"{step.status or '':>3}  {step.what}")
-    return line + Text(f"  {step.detail}", "dim") if step.detail else line
 
 
 def _show(console: Console, played: _Played, running: Running) -> None:

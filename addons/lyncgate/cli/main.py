@@ -22,6 +22,7 @@ COMMANDS = (
     "demo",
     "explain",
     "lab",
+    "phone",
     "schema",
     "serve",
 )

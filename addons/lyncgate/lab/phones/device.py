@@ -98,9 +98,10 @@ class Device(abc.ABC):
         return self.report
 
     async def leave(self) -> SignInReport:
-        """Sign out and close all connections."""
+        """Sign out, unless something failed before, and close all connections."""
         try:
-            await self.unregister()
+            if self.report.ok:
+                await self.unregister()
         except SignInFailedError:
             self.report.ok = False
         finally:

@@ -60,6 +60,11 @@ class Line:
             self._known.add(host)
         return True
 
+    @property
+    def kept(self) -> list[tuple[str, str, str]]:
+        """The kept connections: scheme, host:port, lane."""
+        return list(self._connections)
+
     @contextlib.asynccontextmanager
     async def ask(
         self,

@@ -89,7 +89,7 @@ class Lync2013(Device):
             step.detail = "available"
 
     async def _poll(self) -> None:
-        url = f"{self._events}&timeout={self.poll_timeout}"
+        url = f"{self._events}&timeout={self.poll_timeout}"  # low, medium: as the server has them
         seconds = self.poll_timeout + POLL_SLACK
         with self.poll_up():
             async with self.line.ask(
@@ -97,10 +97,12 @@ class Lync2013(Device):
             ) as (step, reply):
                 events = _document(reply)
                 links = _links(events, url)
-                if "next" not in links:
-                    raise ValueError("no next link")
-                self._events = links["next"]
-                step.detail = "an event came" if events.get("sender") else "timed out without an event"
+                relation = next((name for name in ("next", "resume", "resync") if name in links), None)
+                if relation is None:
+                    raise ValueError("no link to the next events")
+                self._events = links[relation]
+                what = "an event came" if events.get("sender") else "timed out without an event"
+                step.detail = what if relation == "next" else f"{relation} wanted"
 
     async def _poll_on(self) -> None:
         while True:
