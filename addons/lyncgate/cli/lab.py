@@ -3,6 +3,7 @@
 lyncgate lab                              everything, in a directory of its own that goes away with it
 lyncgate lab --dir D --json               keep the files in D; one line of JSON says what runs where
 lyncgate lab --dir D --member fe01        one front end in this process, of the lab planned in D
+lyncgate lab --scenario office.yaml       people, policies and dial plans of your own (docs/scenario.md)
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from typing import Annotated
 
 import typer
 
+from lyncgate.cli.rules import show_problems
 from lyncgate.lab import topology
 from lyncgate.lab.estate import Estate
+from lyncgate.lab.plan import PlanError
+from lyncgate.lab.scenario.load import load_scenario
+from lyncgate.lab.scenario.scenario import Scenario
 from lyncgate.lab.ucwa import POLL_MINIMUM
 
 
@@ -33,6 +38,9 @@ def lab(
     poll_minimum: Annotated[
         float, typer.Option(help="Shortest time-out in seconds that an event poll may ask for.")
     ] = POLL_MINIMUM,
+    scenario: Annotated[
+        Path | None, typer.Option(help="Who there is and what they may do. Default: the lab's own users.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say what runs where in one line of JSON.")] = False,
 ) -> None:
     """Run the embedded pool on loopback, with real TLS and NTLM, until SIGTERM or Ctrl-C."""
@@ -40,17 +48,34 @@ def lab(
         raise typer.BadParameter(f"no such member: {', '.join(sorted(unknown))}", param_hint="--member")
     if member and directory is None:
         raise typer.BadParameter("members of one lab find each other by --dir", param_hint="--member")
+    people = _read_scenario(scenario) if scenario else None
     with contextlib.ExitStack() as cleanup:
         if directory is None:
             directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lyncgate-lab-")))
-        asyncio.run(_run(directory.resolve(), member, poll_minimum, as_json=as_json))
+        start = Estate.start(directory.resolve(), members=member, poll_minimum=poll_minimum, scenario=people)
+        try:
+            asyncio.run(_run(start, as_json=as_json))
+        except PlanError as error:
+            raise typer.BadParameter(str(error), param_hint="--dir") from None
 
 
-async def _run(directory: Path, members: list[str] | None, poll_minimum: float, *, as_json: bool) -> None:
+def _read_scenario(path: Path) -> Scenario:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path}: {error}", param_hint="--scenario") from None
+    scenario, problems = load_scenario(text, str(path))
+    show_problems(problems)
+    if scenario is None:
+        raise typer.Exit(1)
+    return scenario
+
+
+async def _run(start: contextlib.AbstractAsyncContextManager[Estate], *, as_json: bool) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    async with Estate.start(directory, members=members, poll_minimum=poll_minimum) as estate:
+    async with start as estate:
         typer.echo(json.dumps(estate.describe()) if as_json else _text(estate))
         await stop.wait()
 
@@ -70,6 +95,7 @@ def _text(estate: Estate) -> str:
             external = f"external https {ports.external_https} http {ports.external_http}"
             internal = f"internal https {ports.internal_https} http {ports.internal_http}"
             lines.append(f"  {name:5} {spec.address}  {external}, {internal}, SIP {ports.sip}  {spec.pool}")
-    lines.append("users alice, bob, erin, user01 … user50 @contoso.example, carol@emea.contoso.example,")
-    lines.append("dave@fabrikam.example; the password is P4ss- and the name. Stop with Ctrl-C.")
+    users = estate.people.users
+    some = ", ".join(f"{user.sip} ({user.password})" for user in users[:3])
+    lines.append(f"{len(users)} users, such as {some}; scenario.yaml there has all. Stop with Ctrl-C.")
     return "\n".join(lines)

@@ -26,7 +26,7 @@ from lyncgate.lab.frontend import FrontEnd
 from lyncgate.lab.names import Address, NameMap, NameRule
 from lyncgate.lab.ntlm import Accounts
 from lyncgate.lab.officewebapps import OfficeWebApps
-from lyncgate.lab.plan import PLAN_FILE, Plan
+from lyncgate.lab.plan import PLAN_FILE, Plan, PlanError
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.scenario.scenario import Scenario
@@ -85,9 +85,13 @@ class Estate:
         directory: Path, poll_minimum: float = POLL_MINIMUM, scenario: Scenario | None = None
     ) -> Plan:
         """The plan of a lab whose members run as processes of their own; made if there is none. Call it
-        once before several of them start at the same time."""
+        once before several of them start at the same time. Raises PlanError if there is one with another
+        scenario."""
         if (directory / PLAN_FILE).exists():
-            return Plan.read(directory)
+            plan = Plan.read(directory)
+            if scenario and scenario.text != plan.scenario.text:
+                raise PlanError(f"{directory} has a lab with another scenario")
+            return plan
         plan = Plan.create(directory, poll_minimum, scenario)
         plan.close()
         return plan

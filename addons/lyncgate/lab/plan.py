@@ -29,6 +29,10 @@ ACCOUNTS_FILE = "ntlm-accounts"
 VERSION = 1
 
 
+class PlanError(ValueError):
+    """There is a plan, but none that can be used."""
+
+
 @dataclasses.dataclass(slots=True)
 class Plan:
     """`secret` signs web tickets; `poll_minimum` is the shortest poll time-out, in seconds;
@@ -64,15 +68,15 @@ class Plan:
 
     @classmethod
     def read(cls, directory: Path) -> Plan:
-        """The plan that is in `directory`. Raises OSError or ValueError when there is none."""
+        """The plan that is in `directory`. Raises OSError: there is none, or PlanError: none to use."""
         values = json.loads((directory / PLAN_FILE).read_bytes())
         if values.get("version") != VERSION:
-            raise ValueError(f"{directory / PLAN_FILE}: version {values.get('version')!r}, not {VERSION}")
+            raise PlanError(f"{directory / PLAN_FILE}: version {values.get('version')!r}, not {VERSION}")
         secret = bytes.fromhex(values["secret"])
         file = directory / SCENARIO_FILE
         scenario, problems = load_scenario(file.read_text(), str(file))
         if scenario is None:
-            raise ValueError("\n".join(map(str, problems)))
+            raise PlanError("\n".join(map(str, problems)))
         return cls(directory, secret, Ports(**values["ports"]), scenario, values["poll_minimum"])
 
     @property

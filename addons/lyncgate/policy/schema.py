@@ -1,11 +1,13 @@
 """What the model says of rules.yaml, for editors (JSON Schema) and for people (docs/rules.md).
 
 Both are generated: docs/rules.schema.json wholly, docs/rules.md between its two marks. A test fails when
-they lag behind; `UPDATE_GOLDEN=1 pytest tests/policy` writes them anew.
+they lag behind; `UPDATE_GOLDEN=1 pytest tests/policy` writes them anew. The reference of the lab's
+scenario, docs/scenario.md, is made in the same way.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -15,7 +17,6 @@ from pydantic.fields import FieldInfo
 from lyncgate.policy.model import Rules
 from lyncgate.policy.shape import sections_of
 
-BEGIN = "<!-- generated from lyncgate/policy/model.py: begin -->"
 END = "<!-- generated: end -->"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,7 +25,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """JSON Schema of rules.yaml as it is written (shorthands included)."""
     schema = Rules.model_json_schema(mode="validation")
-    for section in _paths():
+    for section in _paths(Rules):
         properties = schema["$defs"].get(section.__name__, schema)["properties"]
         for name, field in section.model_fields.items():
             if not field.is_required() and field.default is not None:
@@ -59,24 +60,25 @@ def _tidy_properties(named: dict[str, Any]) -> dict[str, Any]:
     return {name: _tidy(value) for name, value in named.items()}
 
 
-def reference() -> str:
+def reference(model: type[BaseModel]) -> str:
     """Every key as Markdown: a table a section, in the order of the file."""
     parts = []
-    for section, paths in _paths().items():
+    for section, paths in _paths(model).items():
         heading = ", ".join(f"`{path}`" for path in paths if path) or "Top level"
         rows = [_row(section, name, field) for name, field in section.model_fields.items()]
-        parts.append(f"### {heading}\n\n{section.__doc__}\n\n{_table(rows)}")
+        parts.append(f"### {heading}\n\n{inspect.cleandoc(section.__doc__ or "")}\n\n{_table(rows)}")
     return "\n".join(parts)
 
 
-def with_reference(document: str) -> str:
-    """docs/rules.md with its generated part renewed."""
-    before, _, rest = document.partition(BEGIN)
+def with_reference(document: str, model: type[BaseModel] = Rules) -> str:
+    """docs/rules.md, or the document of another model, with its generated part renewed."""
+    begin = f"<!-- generated from {model.__module__.replace('.', '/')}.py: begin -->"
+    before, _, rest = document.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+    return f"{before}{begin}\n\n{reference(model)}\n{END}{after}"
 
 
-def _paths() -> dict[type[BaseModel], list[str]]:
+def _paths(model: type[BaseModel]) -> dict[type[BaseModel], list[str]]:
     """Each section with the places where it may stand."""
     paths: dict[type[BaseModel], list[str]] = {}
 
@@ -86,7 +88,7 @@ def _paths() -> dict[type[BaseModel], list[str]]:
             for suffix, inner in sections_of(field.annotation):
                 walk(inner, f"{path}.{field.alias or name}{suffix}".lstrip("."))
 
-    walk(Rules, "")
+    walk(model, "")
     return paths
 
 
@@ -108,7 +110,7 @@ def _show_default(section: type[BaseModel], name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = None if field.default is None else _default(section, name)
-    if default is None or default == {}:
+    if default in (None, {}, ""):
         return "–"
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 

@@ -137,9 +137,10 @@ def _user(address: str, number: str, rules: UserRules) -> User:
 
 
 def _check_pools(written: ScenarioFile, report: Report) -> None:
+    homes = [name for name, pool in topology.POOLS.items() if pool.role is topology.Role.FRONT_END]
     for name, pool in written.pools.items():
-        if name not in topology.POOLS:
-            _unknown(report.at_key, ("pools", name), "pool", name, topology.POOLS)
+        if name not in homes:
+            _unknown(report.at_key, ("pools", name), "pool", name, homes)
         if pool.site not in written.sites:
             _unknown(report.error, ("pools", name, "site"), "site", pool.site, written.sites)
 

@@ -10,7 +10,7 @@ import enum
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from lyncgate.lab.scenario.policies import (
     SITE,
@@ -77,7 +77,11 @@ Address = Annotated[str, PlainValidator(_read_address)]
 Users = Annotated[str, PlainValidator(_read_users)]
 Line = Annotated[str, PlainValidator(_read_line)]
 PolicyName = Annotated[str, PlainValidator(_read_policy_name)]
-Word = Annotated[Availability, PlainValidator(_read_availability)]
+Presence = Annotated[
+    Availability,
+    PlainValidator(_read_availability),
+    PlainSerializer(lambda presence: presence.name, return_type=str),
+]
 
 
 class PoolRules(Section):
@@ -155,7 +159,7 @@ class UserRules(Section):
     department: str = Field(default="", description="On the contact card.")
     office: str = Field(default="", description="On the contact card.")
     photo: bool = Field(default=True, description="Has a photo.")
-    presence: Word = Field(
+    presence: Presence = Field(
         default=Availability.Online,
         description="What others see: Online, IdleOnline, Busy, IdleBusy, DoNotDisturb, BeRightBack, Away "
         "or Offline.",
