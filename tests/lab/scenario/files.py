@@ -54,7 +54,7 @@ users:
 """
 
 
-def office() -> Scenario:
-    scenario, problems = load_scenario(OFFICE, "office.yaml")
+def office(text: str = OFFICE) -> Scenario:
+    scenario, problems = load_scenario(text, "office.yaml")
     assert scenario is not None, problems
     return scenario
