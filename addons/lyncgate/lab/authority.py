@@ -6,6 +6,7 @@ Files, all PEM, keys readable by their owner only:
     pool01.pem, pool01.key    what the members of a pool show
     edge.pem, edge.key        the public names, for the edge's listener
     sip.pem, sip.key          the Access Edge
+    push.pem, push.key        the push relay
     owa01.pem, owa01.key      the Office Web Apps server
 
 The root's private key is never written: nobody can sign with it after the lab was set up.
@@ -82,6 +83,7 @@ def write_certificates(directory: Path) -> None:
     subjects |= {
         "edge": topology.public_names(),
         "sip": (topology.SIP_HOST,),
+        "push": (topology.PUSH_HOST,),
         "owa01": (owa.fqdn, topology.OWA_HOST),
     }
     for name, names in subjects.items():

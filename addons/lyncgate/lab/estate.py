@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 from lyncgate.lab import rules, topology
@@ -23,6 +23,8 @@ from lyncgate.lab.dns import estate as dns
 from lyncgate.lab.dns.client import Resolver
 from lyncgate.lab.dns.server import LOG_FILE, DnsServer, QueryLog
 from lyncgate.lab.frontend import FrontEnd
+from lyncgate.lab.inside.push import PushRelay
+from lyncgate.lab.inside.trace import NO_TRACE, Tracer, TraceWriter
 from lyncgate.lab.names import Address, NameMap, NameRule
 from lyncgate.lab.ntlm import Accounts
 from lyncgate.lab.officewebapps import OfficeWebApps
@@ -47,6 +49,10 @@ class Estate:
         }
         self._accounts = Accounts(plan.accounts)
         self._running: dict[str, Server] = {}
+        self._tracers: dict[str, Tracer] = {}
+        self._traces: Path | None = None
+        self._skew: Mapping[str, float] = {}
+        self.push = PushRelay(plan.ports, plan.directory)
         self.dns: dict[dns.View, DnsServer] = {}
         self.dns_log: QueryLog | None = None
 
@@ -59,24 +65,35 @@ class Estate:
         members: Iterable[str] | None = None,
         poll_minimum: float = POLL_MINIMUM,
         scenario: Scenario | None = None,
+        trace: bool | Path = False,
+        skew: Mapping[str, float] | None = None,
     ) -> AsyncIterator[Estate]:
         """Run a new lab in `directory`, or only `members` of the lab that is planned there already.
 
         `poll_minimum`: seconds, the shortest time-out that a poll may ask for (UCWA's own is 180).
-        `scenario`: who there is in a new lab, None: the lab's own users.
+        `scenario`: who there is in a new lab, None: the lab's own users. `trace`: whether servers write
+        traces (inside.trace), and where; True: in `traces` of `directory`. `skew`: seconds by which the
+        clock of a server's trace is ahead, by the server's name.
         """
         if members is None:
             plan = Plan.create(directory, poll_minimum, scenario)
         else:
             plan = cls.prepare(directory, poll_minimum, scenario)
         estate = cls(plan)
+        if trace:
+            estate._traces = directory / "traces" if trace is True else trace
+        estate._skew = skew or {}
+        names = tuple(topology.MEMBERS if members is None else members)
         try:
-            for name in topology.MEMBERS if members is None else members:
+            for name in names:
                 await estate.start_member(name)
+            if "sip" in names:  # who runs the Access Edge has the partners too
+                await estate.push.start(plan.listen)
             yield estate
         finally:
             for name in tuple(estate._running):
                 await estate.stop_member(name)
+            await estate.push.stop()
             await estate.stop_dns()
             plan.close()
 
@@ -102,10 +119,24 @@ class Estate:
         server: Server
         if spec.pool is not None:
             server = FrontEnd(
-                spec, self.pools[spec.pool], self.pools, self._accounts, self.ports, self.directory
+                spec,
+                self.pools[spec.pool],
+                self.pools,
+                self._accounts,
+                self.ports,
+                self.directory,
+                tracer=self._tracer(name),
             )
         elif spec.role is topology.Role.ACCESS_EDGE:
-            server = AccessEdge(spec, self.pools, self.people, self._accounts, self.ports, self.directory)
+            server = AccessEdge(
+                spec,
+                self.pools,
+                self.people,
+                self._accounts,
+                self.ports,
+                self.directory,
+                self._tracer(name),
+            )
         else:
             server = OfficeWebApps(spec, self.ports, self.directory)
         self._running[name] = server
@@ -113,11 +144,22 @@ class Estate:
 
     async def stop_member(self, name: str) -> None:
         """Stop a server: nothing listens, every connection is closed."""
-        await self._running.pop(name).stop()
+        await self._end(name, reset=False)
 
     async def kill(self, name: str) -> None:
         """End a server as kill -9 does: nothing listens, every connection is reset."""
-        await self._running.pop(name).stop(reset=True)
+        await self._end(name, reset=True)
+
+    async def _end(self, name: str, *, reset: bool) -> None:
+        await self._running.pop(name).stop(reset=reset)
+        self._tracers.pop(name, NO_TRACE).close()
+
+    def _tracer(self, name: str) -> Tracer:
+        tracer = NO_TRACE
+        if self._traces:
+            tracer = TraceWriter(self._traces / f"{name}.log", self._skew.get(name, 0.0))
+        self._tracers[name] = tracer
+        return tracer
 
     async def start_dns(self, proxy: str | None = None) -> None:
         """Serve the zones of both views; public names lead to `proxy`, the address of an edge, or straight
@@ -219,6 +261,7 @@ class Estate:
             "directory": str(self.directory),
             "ca": str(self.ca_file),
             "ports": dataclasses.asdict(self.ports),
+            "push": "{}:{}".format(*self.push.device_address),
             "members": {
                 name: {"address": topology.MEMBERS[name].address, "pool": topology.MEMBERS[name].pool}
                 for name in self._running

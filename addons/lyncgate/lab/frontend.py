@@ -17,6 +17,7 @@ from lyncgate.lab import autodiscover, content, mobility, webticket
 from lyncgate.lab.authority import server_context
 from lyncgate.lab.call import Call, page
 from lyncgate.lab.inside.member import Inside
+from lyncgate.lab.inside.trace import NO_TRACE, Tracer
 from lyncgate.lab.ntlm import Accounts, ConnectionAuth
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
@@ -85,6 +86,7 @@ class FrontEnd:
         accounts: Accounts,
         ports: Ports,
         certificates: Path,
+        tracer: Tracer = NO_TRACE,
     ) -> None:
         self.spec = spec
         self.pool = pool
@@ -93,8 +95,8 @@ class FrontEnd:
         self._ports = ports
         self._tls = server_context(certificates, pool.spec.name)
         self._sites: list[Site[ConnectionAuth]] = []
-        self._sip = SipServer(spec.fqdn, pool.directory, pools, accounts)
-        self.inside = Inside(spec, pool, pools, ports, certificates)
+        self._sip = SipServer(spec.fqdn, pool.directory, pools, accounts, tracer.message)
+        self.inside = Inside(spec, pool, pools, ports, certificates, tracer)
 
     async def start(self, listen: Callable[[str, int], socket.socket]) -> None:
         """Listen; `listen(address, port)` gives a bound socket."""

@@ -25,6 +25,7 @@ class Ports:
     internal_http: int  # 80
     sip: int  # 5061
     sip_mtls: int  # 5061 too: SIP between servers, by mutual TLS. A real server tells the two apart itself
+    push: int  # devices at the push relay, by a protocol of the lab's own
 
 
 type Reserved = dict[tuple[str, int], socket.socket]

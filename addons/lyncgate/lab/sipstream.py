@@ -21,6 +21,7 @@ from lyncgate.lab.web import end
 HEAD_LIMIT = 64 * 1024  # bytes
 BODY_LIMIT = 256 * 1024  # bytes
 _SERVERS = {member.address: member.fqdn for member in topology.MEMBERS.values()}
+_SERVERS[topology.PUSH_ADDRESS] = topology.PUSH_HOST
 
 
 class Direction(enum.StrEnum):
@@ -75,6 +76,26 @@ class SipStream:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
+
+
+async def answer_each(stream: SipStream, answer: Callable[[Message], Awaitable[Answer]]) -> None:
+    """Answer requests until the other side is gone. They are begun in the order in which they come; one
+    that waits for another server holds nobody up. ACK gets no answer."""
+
+    async def carry_out(request: Message) -> None:
+        with contextlib.suppress(OSError):  # gone while it was answered
+            await stream.send(await answer(request))
+
+    open_requests: set[asyncio.Task[None]] = set()
+    try:
+        while isinstance(message := await stream.read(), Message):
+            if message.method != "ACK":
+                task = asyncio.create_task(carry_out(message))
+                open_requests.add(task)
+                task.add_done_callback(open_requests.discard)
+    finally:
+        for task in open_requests:
+            task.cancel()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from lyncgate.lync.names import lyncdiscoverinternal_host
 
 SIP_HOST = "sip.contoso.example"  # the Access Edge: where external SIP clients go, not through the proxy
 REALM = "SIP Communications Service"
+PUSH_HOST = "push.fabrikam.example"  # the push relay, at a federated partner: stands for push.lync.com
+PUSH_ADDRESS = "127.0.0.71"
 
 
 class AccessLocation(enum.StrEnum):

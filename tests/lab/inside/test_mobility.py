@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import ssl
 
 import pytest
 
 from lyncgate.lab import authority, sipmessage, topology
 from lyncgate.lab.inside import tls, trust
-from lyncgate.lab.inside.client import SipClient
+from lyncgate.lab.inside.client import Link, SipClient
 from lyncgate.lab.inside.mobility import MobilityRegistrar, MobilityService, RegistrationError
+from lyncgate.lab.inside.trace import NO_TRACE
 from lyncgate.lab.sipmessage import Message
 from lyncgate.lab.topology import AccessLocation
+from lyncgate.lync import contacts, provisioning
 
 EXTERNAL, INTERNAL = AccessLocation.EXTERNAL, AccessLocation.INTERNAL
 FE01 = topology.MEMBERS["fe01"]
@@ -184,7 +187,8 @@ class TestStrictness:
             address = impostor.sockets[0].getsockname()
             pool = lab.estate.pools["pool01"]
             context = tls.connecting(lab.estate.directory, "pool01")
-            mcx = MobilityRegistrar(MobilityService.MCX, FE01, pool, address, context)
+            link = Link(address, FE01.fqdn, context, "127.0.0.1")
+            mcx = MobilityRegistrar(MobilityService.MCX, pool, link, NO_TRACE)
             async with impostor:
                 await mcx.sign_in(user(lab), location=EXTERNAL, endpoint="phone-1")
 
@@ -241,3 +245,45 @@ def test_answers_carry_what_the_request_had(lab):
     assert answer.header("call-id") == "c1"
     assert answer.header("cseq") == "1 REGISTER"
     assert sipmessage.address(answer.header("to"))[1]
+
+
+def test_what_the_phone_needs_comes_with_the_registration(lab):
+    scenario = lab.estate.people.scenario
+    with signed_in(lab, inside(lab).mcx) as registered:
+        told = provisioning.parse(registered.provisioning)
+        assert told == scenario.provisioning(user(lab))
+        assert told.voicemail_uri == "sip:alice@contoso.example;opaque=app:voicemail"
+        buddies = contacts.parse_roaming(registered.contacts)
+        assert buddies == scenario.contacts(user(lab))
+        cards = [contacts.parse_presence(part) for part in registered.presence]
+        assert [card.card.sip for card in cards] == [buddy.sip for buddy in buddies.contacts]
+        assert len(cards) > 1
+
+
+def test_unknown_event_and_unreadable_body_are_refused(lab):
+    async def answers():
+        pool = lab.estate.pools["pool01"]
+        context = tls.connecting(lab.estate.directory, "pool01")
+        client = await SipClient.open(
+            (FE01.address, lab.estate.ports.sip_mtls), FE01.fqdn, context, local="127.0.0.1"
+        )
+        try:
+            challenge = await client.ask(register())
+            signer = trust.Signer(pool.trust_key, trust.challenged(challenge.header("www-authenticate")))
+            assert (await client.ask(signer.signed(register()))).status == 200
+            subscribe = Message("SUBSCRIBE", "sip:alice@contoso.example", REGISTER)
+            asked = [("call-me", b""), ("presence", b"<a/>"), ("vnd-microsoft-provisioning-v2", b"no XML")]
+            return [
+                (
+                    await client.ask(
+                        signer.signed(
+                            dataclasses.replace(subscribe, headers=(*REGISTER, ("Event", event)), body=body)
+                        )
+                    )
+                ).status
+                for event, body in asked
+            ]
+        finally:
+            await client.close()
+
+    assert lab.run(answers()) == [489, 400, 400]

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import secrets
 import ssl
-from collections.abc import Callable
 
 from lyncgate.lab.names import Address
 from lyncgate.lab.sipmessage import Answer, BadMessageError, Message, parameters
@@ -18,34 +17,23 @@ TIMEOUT = 32.0  # seconds: RFC 3261 timer F
 class SipClient:
     """A connection to a SIP server. Make it with `open`; answers to concurrent requests may cross."""
 
-    def __init__(self, stream: SipStream, local: str, on_request: Callable[[Message], None]) -> None:
+    def __init__(self, stream: SipStream, local: str) -> None:
         self._stream = stream
         self._local = local
-        self._on_request = on_request
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
     async def open(
-        cls,
-        address: Address,
-        name: str,
-        tls: ssl.SSLContext,
-        *,
-        local: str,
-        trace: Trace = no_trace,
-        on_request: Callable[[Message], None] = lambda message: None,
+        cls, address: Address, name: str, tls: ssl.SSLContext, *, local: str, trace: Trace = no_trace
     ) -> SipClient:
-        """Connect from the address `local` to a server whose certificate must be for `name`.
-
-        `on_request` gets what the server asks on its own (BENOTIFY, which wants no answer). Raises OSError,
-        which ssl.SSLError is.
-        """
+        """Connect from the address `local` to a server whose certificate must be for `name`. Raises
+        OSError, which ssl.SSLError is."""
         reader, writer = await asyncio.open_connection(
             *address, ssl=tls, server_hostname=name, local_addr=(local, 0), limit=HEAD_LIMIT
         )
         port = writer.get_extra_info("sockname")[1]
-        return cls(SipStream(reader, writer, f"{name}:{address[1]}", trace), f"{local}:{port}", on_request)
+        return cls(SipStream(reader, writer, f"{name}:{address[1]}", trace), f"{local}:{port}")
 
     @property
     def closed(self) -> bool:
@@ -58,7 +46,8 @@ class SipClient:
             raise ConnectionResetError("the SIP connection is closed")
         branch = f"z9hG4bK{secrets.token_hex(8)}"
         via = ("Via", f"SIP/2.0/TLS {self._local};branch={branch}")
-        answer = self._waiting[branch] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[branch] = answer
         try:
             await self._stream.send(dataclasses.replace(message, headers=(via, *message.headers)))
             async with asyncio.timeout(TIMEOUT):
@@ -72,23 +61,47 @@ class SipClient:
         await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _read(self) -> None:
+        reason: object = "closed"
         try:
             while True:
                 message = await self._stream.read()
-                if isinstance(message, Message):
-                    self._on_request(message)
-                elif message.status >= 200:
+                if isinstance(message, Answer) and message.status >= 200:
                     branch = parameters(message.header("via")).get("branch", "")
                     waiting = self._waiting.get(branch)
                     if waiting and not waiting.done():
                         waiting.set_result(message)
         except (BadMessageError, EOFError, OSError) as error:
-            self._give_up(ConnectionResetError(f"the SIP connection is lost: {error}"))
+            reason = error
         finally:
-            self._give_up(ConnectionResetError("the SIP connection was closed"))
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(ConnectionResetError(f"the SIP connection is lost: {reason}"))
             await self._stream.close()
 
-    def _give_up(self, error: ConnectionResetError) -> None:
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(error)
+
+@dataclasses.dataclass(slots=True)
+class Link:
+    """A way to another server: a connection that is made when it is first needed, and again when it was
+    lost. `local`: the address of this server; `name`: what the other's certificate must be for."""
+
+    address: Address
+    name: str
+    tls: ssl.SSLContext
+    local: str
+    trace: Trace = no_trace
+    _client: SipClient | None = None
+    _connecting: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    async def client(self) -> SipClient:
+        """The connection. Raises OSError."""
+        async with self._connecting:
+            if self._client is None or self._client.closed:
+                self._client = await SipClient.open(
+                    self.address, self.name, self.tls, local=self.local, trace=self.trace
+                )
+            return self._client
+
+    async def close(self) -> None:
+        """Close the connection; it can be made anew."""
+        if self._client:
+            await self._client.close()

@@ -7,40 +7,40 @@ What goes over the wire, from the mobility service to its front end (protocol re
     SUBSCRIBE           200 with the provisioning document on its back
     SUBSCRIBE           200 with the contact list
     SUBSCRIBE           200 with presence
-    …
+    MESSAGE             for a push notification, again and again
     REGISTER Expires: 0 200, signed out
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import enum
 import hashlib
+import json
 import secrets
-import ssl
+from collections.abc import Mapping
 
 from lyncgate.lab.directory import User
-from lyncgate.lab.inside import trust
-from lyncgate.lab.inside.client import SipClient
-from lyncgate.lab.inside.documents import CONTACTS, CONTENT_TYPES, PRESENCE, PROVISIONING
-from lyncgate.lab.names import Address
+from lyncgate.lab.inside import push, trust
+from lyncgate.lab.inside.client import Link, SipClient
+from lyncgate.lab.inside.documents import EXPIRES
+from lyncgate.lab.inside.trace import Tracer
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.sipmessage import Answer, Message
-from lyncgate.lab.topology import AccessLocation, MemberSpec
-
-EXPIRES = 7200  # seconds
+from lyncgate.lab.topology import AccessLocation
+from lyncgate.lync import contacts, presencebatch, provisioning
 
 
 class MobilityService(enum.Enum):
     """The two services, with the SIP ports that stand in a Contact (protocol reference §5.5): the lab's
     Contact names them as a real pool does, whatever ports the lab listens on."""
 
-    MCX = ("MCXService", 5086, 5087)
-    UCWA = ("UCWA", 5089, 5088)
+    MCX = ("MCXService", "McxSession", 5086, 5087)
+    UCWA = ("UCWA", "UcwaSession", 5089, 5088)
 
-    def __init__(self, component: str, internal_port: int, external_port: int) -> None:
-        self.component = component
+    def __init__(self, component: str, session: str, internal_port: int, external_port: int) -> None:
+        self.component = component  # in traces; `session` is the lab's own name there
+        self.session = session
         self.internal_port = internal_port
         self.external_port = external_port
 
@@ -60,16 +60,17 @@ class RegistrationError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Registered:
-    """A user's endpoint is registered. The documents are XML as the registrar sent it."""
+    """A user's endpoint is registered. The documents are XML as the registrar sent it; what reads them is
+    said beside them."""
 
     user: User
     endpoint: str
     contact: str  # sip:pool01.contoso.local:5087;transport=Tls;ms-opaque=…
     call_id: str
     epid: str
-    provisioning: bytes
-    contacts: bytes
-    presence: bytes
+    provisioning: bytes  # lync.provisioning.parse
+    contacts: bytes  # lync.contacts.parse_roaming
+    presence: tuple[bytes, ...]  # of each contact: lync.contacts.parse_presence
     session: _Session = dataclasses.field(repr=False, compare=False)
 
 
@@ -94,30 +95,53 @@ class _Session:
         self._signer = trust.Signer(key, opaque)
         _expect_ok(await self._ask("REGISTER", ("Expires", str(EXPIRES))))
 
-    async def subscribe(self, event: str, body: bytes = b"") -> bytes:
-        """SUBSCRIBE; the document that the answer carries."""
-        content_type = CONTENT_TYPES[event]
-        headers = [("Event", event), ("Accept", content_type), ("Supported", "ms-piggyback-first-notify")]
-        if event == PROVISIONING:
-            headers.append(("Expires", "0"))  # a question asked once
-        if body:
-            headers.append(("Content-Type", content_type))
-        return _expect_ok(await self._ask("SUBSCRIBE", *headers, body=body)).body
+    async def provisioning(self) -> bytes:
+        """The provisioning document, asked for once: all groups that we know. Which Mcx wants, is unknown."""
+        headers = ("Event", provisioning.EVENT), ("Expires", "0"), ("Accept", provisioning.CONTENT_TYPE)
+        body = provisioning.request()
+        return (await self._subscribe(*headers, content_type=provisioning.CONTENT_TYPE, body=body)).body
+
+    async def contacts(self) -> bytes:
+        """The buddy list, subscribed to."""
+        headers = ("Event", contacts.ROAMING_EVENT), ("Accept", contacts.ROAMING_CONTENT_TYPE)
+        return (await self._subscribe(*headers)).body
+
+    async def presence(self, buddies: bytes) -> tuple[bytes, ...]:
+        """Cards and states of everybody in a buddy list, subscribed to."""
+        addresses = [contact.sip for contact in contacts.parse_roaming(buddies).contacts]
+        headers = (
+            ("Event", contacts.PRESENCE_EVENT),
+            ("Accept", f"multipart/related, {contacts.PRESENCE_CONTENT_TYPE}"),
+        )
+        body = presencebatch.request(self._user.sip, addresses)
+        answer = await self._subscribe(*headers, content_type=presencebatch.REQUEST_CONTENT_TYPE, body=body)
+        return presencebatch.parse(answer.header("content-type"), answer.body)
+
+    async def _subscribe(
+        self, *headers: tuple[str, str], content_type: str = "", body: bytes = b""
+    ) -> Answer:
+        typed = (("Content-Type", content_type),) if body else ()
+        piggyback = ("Supported", "ms-piggyback-first-notify")
+        return _expect_ok(await self._ask("SUBSCRIBE", *headers, piggyback, *typed, body=body))
+
+    async def message(self, uri: str, content_type: str, body: bytes) -> None:
+        """MESSAGE to somebody else."""
+        _expect_ok(await self._ask("MESSAGE", ("Content-Type", content_type), uri=uri, body=body))
 
     async def unregister(self) -> None:
         """REGISTER with Expires: 0."""
         _expect_ok(await self._ask("REGISTER", ("Expires", "0")))
 
-    async def _ask(self, method: str, *headers: tuple[str, str], body: bytes = b"") -> Answer:
+    async def _ask(self, method: str, *headers: tuple[str, str], uri: str = "", body: bytes = b"") -> Answer:
         self._cseq += 1
         user = self._user
         message = Message(
             method,
-            f"sip:{user.domain}" if method == "REGISTER" else f"sip:{user.sip}",
+            uri or (f"sip:{user.domain}" if method == "REGISTER" else f"sip:{user.sip}"),
             (
                 ("Max-Forwards", "70"),
                 ("From", self._from),
-                ("To", f"<sip:{user.sip}>"),
+                ("To", f"<{uri or f'sip:{user.sip}'}>"),
                 ("Call-ID", self.call_id),
                 ("CSeq", f"{self._cseq} {method}"),
                 ("Contact", f"<{self.contact}>"),
@@ -135,27 +159,16 @@ def _expect_ok(answer: Answer) -> Answer:
 
 
 class MobilityRegistrar:
-    """One mobility service of one front end, `member`: signs users in at the registrar beside it.
+    """One mobility service of one front end: signs users in at the registrar beside it, by `link`.
 
-    All its users share one connection, as between servers; it is made when the first one signs in, and
-    again after it was lost. `registrar`: address of the front end's inside port.
+    All its users share one connection, as between servers.
     """
 
-    def __init__(
-        self,
-        service: MobilityService,
-        member: MemberSpec,
-        pool: Pool,
-        registrar: Address,
-        tls: ssl.SSLContext,
-    ) -> None:
+    def __init__(self, service: MobilityService, pool: Pool, link: Link, tracer: Tracer) -> None:
         self.service = service
-        self._member = member
+        self.tracer = tracer
         self._pool = pool
-        self._address = registrar
-        self._tls = tls
-        self._client: SipClient | None = None
-        self._connecting = asyncio.Lock()
+        self._link = link
 
     async def sign_in(self, user: User, *, location: AccessLocation, endpoint: str) -> Registered:
         """Register `endpoint` (the device's id, any text) of a user, fetch what a phone needs.
@@ -165,21 +178,26 @@ class MobilityRegistrar:
         opaque = secrets.token_hex(8)
         contact = f"sip:{self._pool.spec.fqdn}:{self.service.port(location)};transport=Tls;ms-opaque={opaque}"
         epid = hashlib.sha256(endpoint.encode()).hexdigest()[:10]
+        self._say("SignIn", f"{user.sip} endpoint={epid} by the {location} site, registers as {contact}")
         try:
-            session = _Session(await self._connection(), user, contact, epid)
+            session = _Session(await self._link.client(), user, contact, epid)
             await session.register(self._pool.trust_key)
-            provisioning = await session.subscribe(PROVISIONING, _PROVISIONING_GROUPS)
-            contacts = await session.subscribe(CONTACTS)
-            presence = await session.subscribe(PRESENCE)
+            told = await session.provisioning()
+            buddies = await session.contacts()
+            presence = await session.presence(buddies)
+        except RegistrationError as error:
+            self._say("SignIn", f"{user.sip} endpoint={epid} refused: {error}", level="TL_ERROR")
+            raise
         except OSError as error:
+            self._say("SignIn", f"{user.sip} endpoint={epid} no registrar: {error}", level="TL_ERROR")
             raise RegistrationError(None, f"the registrar can't be reached: {error}") from error
-        return Registered(
-            user, endpoint, contact, session.call_id, epid, provisioning, contacts, presence, session
-        )
+        self._say("SignIn", f"{user.sip} endpoint={epid} is registered, Call-ID={session.call_id}")
+        return Registered(user, endpoint, contact, session.call_id, epid, told, buddies, presence, session)
 
     async def sign_out(self, registered: Registered) -> None:
         """Take the registration back. That it is gone already (signed out before, connection lost) is no
         error. Raises RegistrationError."""
+        self._say("SignOut", f"{registered.user.sip} endpoint={registered.epid}")
         try:
             await registered.session.unregister()
         except OSError:
@@ -188,34 +206,26 @@ class MobilityRegistrar:
             if error.status != 401:  # the registrar knows no such association
                 raise
 
+    async def push(self, registered: Registered, token: str, notification: Mapping[str, object]) -> None:
+        """Send a notification to the user's device by the push relay (inside.push). `token`: the device's.
+
+        Raises RegistrationError: 404 the relay knows no such token, 480 the device is not connected, 504 the
+        relay can't be reached.
+        """
+        body = json.dumps({"token": token, **notification}).encode()
+        who = f"{registered.user.sip} endpoint={registered.epid}"
+        try:
+            await registered.session.message(push.PROXY_URI, push.CONTENT_TYPE, body)
+        except RegistrationError as error:
+            self._say("Push", f"{who} failed: {error}", level="TL_ERROR")
+            raise
+        except OSError as error:
+            raise RegistrationError(None, f"the front end can't be reached: {error}") from error
+        self._say("Push", f"{who} notified by {push.PROXY_URI}")
+
     async def close(self) -> None:
         """Close the connection; what was registered over it ends."""
-        if self._client:
-            await self._client.close()
+        await self._link.close()
 
-    async def _connection(self) -> SipClient:
-        async with self._connecting:
-            if self._client is None or self._client.closed:
-                self._client = await SipClient.open(
-                    self._address, self._member.fqdn, self._tls, local=self._member.address
-                )
-            return self._client
-
-
-# What a phone needs to know (protocol reference §5.7); that Mcx asks for these is inferred from issue 3.
-_PROVISIONING_GROUPS = (
-    b'<provisioningGroupList xmlns="http://schemas.microsoft.com/2006/09/sip/provisioninggrouplist">'
-    + b"".join(
-        b'<provisioningGroup name="%s"/>' % name
-        for name in (
-            b"ServerConfiguration",
-            b"meetingPolicy",
-            b"ucPolicy",
-            b"endpointConfiguration",
-            b"locationPolicy",
-            b"mediaConfiguration",
-            b"presencePolicyV2",
-        )
-    )
-    + b"</provisioningGroupList>"
-)
+    def _say(self, function: str, text: str, *, level: str = "TL_INFO") -> None:
+        self.tracer.line(self.service.component, f"{self.service.session}::{function}", text, level=level)

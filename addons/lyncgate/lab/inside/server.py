@@ -9,16 +9,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from lyncgate.lab import sipmessage
+from lyncgate.lab import sipmessage, topology
 from lyncgate.lab.directory import User
 from lyncgate.lab.inside import trust
-from lyncgate.lab.inside.documents import Documents
+from lyncgate.lab.inside.client import Link
+from lyncgate.lab.inside.documents import EXPIRES, subscribed
+from lyncgate.lab.inside.forward import domain_of, forward, refusal
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.registrar import Registration
 from lyncgate.lab.sipmessage import Answer, Message
-from lyncgate.lab.sipstream import Peer, SipListener, SipStream, Trace, no_trace
-
-EXPIRES = 7200  # seconds
+from lyncgate.lab.sipstream import Peer, SipListener, SipStream, Trace, answer_each, no_trace
 
 
 class InsideServer(SipListener):
@@ -29,22 +29,31 @@ class InsideServer(SipListener):
         name: str,
         pool: Pool,
         pools: Mapping[str, Pool],
-        documents: Documents,
+        access_edge: Link,
         trace: Trace = no_trace,
     ) -> None:
         super().__init__(self._talk, trace)
         self.name = name
         self.pool = pool
         self.pools = pools
-        self.documents = documents
+        self._access_edge = access_edge
+
+    async def close(self, *, reset: bool) -> None:
+        """Stop listening and cut all connections, that to the Access Edge too."""
+        await self._access_edge.close()
+        await super().close(reset=reset)
 
     async def _talk(self, stream: SipStream, peer: Peer) -> None:
         connection = _Connection(self, peer)
         try:
-            while isinstance(message := await stream.read(), Message):
-                await stream.send(connection.answer(message))
+            await answer_each(stream, connection.answer)
         finally:
             connection.end()
+
+    async def send_on(self, message: Message) -> Answer:
+        """Send a request to where its URI leads: other domains are behind the Access Edge."""
+        local = domain_of(message.uri) in topology.DOMAINS
+        return await forward(message, None if local else self._access_edge, self.name)
 
 
 class _Connection:
@@ -57,10 +66,10 @@ class _Connection:
         self._registered: dict[str, tuple[User, str]] = {}  # by the association's name: user, Call-ID
         self._tag = secrets.token_hex(4)
 
-    def answer(self, message: Message) -> Answer:
+    async def answer(self, message: Message) -> Answer:
         """The answer to a request."""
         if not self._trusted:
-            return self._refuse(message, 403, "Forbidden", "4001", "The peer is not a server of this pool")
+            return self._refuse(message, 403, "Forbidden", 4001, "The peer is not a server of this pool")
         sip = sipmessage.sip_user(sipmessage.address(message.header("from"))[0])
         user = self._server.pool.directory.by_sip(sip)
         if user is None:
@@ -68,7 +77,7 @@ class _Connection:
                 message,
                 404,
                 "Not Found",
-                "4005",
+                4005,
                 "Destination URI either not enabled for SIP or does not exist",
             )
         if user.home != self._server.pool.spec.name:
@@ -81,9 +90,11 @@ class _Connection:
         if message.method == "REGISTER":
             return self._register(message, user, association)
         if association.opaque not in self._registered:
-            return self._refuse(message, 403, "Forbidden", "4002", "The endpoint is not registered")
+            return self._refuse(message, 403, "Forbidden", 4002, "The endpoint is not registered")
         if message.method == "SUBSCRIBE":
-            return self._subscribe(message, user)
+            return subscribed(self._server.pool.directory.scenario, user, message, self._tag)
+        if message.method == "MESSAGE":
+            return await self._server.send_on(message)
         return self._reply(message, 501, "Not Implemented")
 
     def end(self) -> None:
@@ -96,7 +107,7 @@ class _Connection:
         if failed and failed.opaque not in self._registered:
             del self._associations[failed.opaque]
         if message.method != "REGISTER":
-            return self._refuse(message, 403, "Forbidden", "4002", "The endpoint is not registered")
+            return self._refuse(message, 403, "Forbidden", 4002, "The endpoint is not registered")
         fresh = trust.Association(self._server.pool.trust_key, user.sip)
         self._associations[fresh.opaque] = fresh
         return self._reply(message, 401, "Unauthorized", trust.challenge(self._server.name, fresh.opaque))
@@ -113,27 +124,8 @@ class _Connection:
         contact = ("Contact", f"{message.header('contact')};expires={EXPIRES}")
         return self._reply(message, 200, "OK", contact, ("Expires", str(EXPIRES)), ("Server", "RTC/5.0"))
 
-    def _subscribe(self, message: Message, user: User) -> Answer:
-        """200 with the first notification on its back (ms-piggyback-first-notify)."""
-        event = message.header("event")
-        document = self._server.documents.of(event, user)
-        if document is None:
-            return self._reply(message, 489, "Bad Event")
-        content_type, body = document
-        headers = (
-            ("Event", event),
-            ("Expires", message.header("expires") or str(EXPIRES)),
-            ("ms-piggyback-cseq", "1"),
-            ("Supported", "ms-benotify, ms-piggyback-first-notify"),
-            ("Content-Type", content_type),
-        )
-        return self._reply(message, 200, "OK", *headers, body=body)
+    def _refuse(self, message: Message, status: int, reason: str, number: int, text: str) -> Answer:
+        return refusal(message, self._server.name, status, reason, number, text)
 
-    def _refuse(self, message: Message, status: int, reason: str, number: str, text: str) -> Answer:
-        diagnostics = f'{number};reason="{text}";source="{self._server.name}"'
-        return self._reply(message, status, reason, ("ms-diagnostics", diagnostics))
-
-    def _reply(
-        self, message: Message, status: int, reason: str, *headers: tuple[str, str], body: bytes = b""
-    ) -> Answer:
-        return sipmessage.answer(message, status, reason, *headers, body=body, tag=self._tag)
+    def _reply(self, message: Message, status: int, reason: str, *headers: tuple[str, str]) -> Answer:
+        return sipmessage.answer(message, status, reason, *headers, tag=self._tag)
