@@ -1,6 +1,6 @@
 """The embedded estate: a front-end pool, its directory, and a phone. Real sockets, TLS and NTLM.
 
-    topology, directory     who and what there is
+    topology, scenario, directory      what there is; who there is, and what they may do; how they are found
     authority, ports, plan  certificates, port numbers, what all processes of a lab agree on
     tlsstreams              TLS that costs a connection little memory
     web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
