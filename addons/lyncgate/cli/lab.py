@@ -3,6 +3,7 @@
 lyncgate lab                              everything, in a directory of its own that goes away with it
 lyncgate lab --dir D --json               keep the files in D; one line of JSON says what runs where
 lyncgate lab --dir D --member fe01        one front end in this process, of the lab planned in D
+lyncgate lab --traces T --skew fe01=2.5   traces of all servers, one of which is 2.5 s ahead
 lyncgate lab --scenario office.yaml       people, policies and dial plans of your own (docs/scenario.md)
 """
 
@@ -41,6 +42,15 @@ def lab(
     scenario: Annotated[
         Path | None, typer.Option(help="Who there is and what they may do. Default: the lab's own users.")
     ] = None,
+    traces: Annotated[
+        Path | None, typer.Option(help="Servers write traces here, one file each, as OCSLogger shows them.")
+    ] = None,
+    skew: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=SECONDS by which the clock of a server's trace is ahead; can be given again."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say what runs where in one line of JSON.")] = False,
 ) -> None:
     """Run the embedded pool on loopback, with real TLS and NTLM, until SIGTERM or Ctrl-C."""
@@ -48,15 +58,37 @@ def lab(
         raise typer.BadParameter(f"no such member: {', '.join(sorted(unknown))}", param_hint="--member")
     if member and directory is None:
         raise typer.BadParameter("members of one lab find each other by --dir", param_hint="--member")
+    if skew and traces is None:
+        raise typer.BadParameter(
+            "only traces have a clock of their own: give --traces too", param_hint="--skew"
+        )
+    skews = dict(map(_read_skew, skew or ()))
     people = _read_scenario(scenario) if scenario else None
     with contextlib.ExitStack() as cleanup:
         if directory is None:
             directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lyncgate-lab-")))
-        start = Estate.start(directory.resolve(), members=member, poll_minimum=poll_minimum, scenario=people)
+        start = Estate.start(
+            directory.resolve(),
+            members=member,
+            poll_minimum=poll_minimum,
+            scenario=people,
+            trace=traces or False,
+            skew=skews,
+        )
         try:
             asyncio.run(_run(start, as_json=as_json))
         except PlanError as error:
             raise typer.BadParameter(str(error), param_hint="--dir") from None
+
+
+def _read_skew(given: str) -> tuple[str, float]:
+    name, _, seconds = given.partition("=")
+    try:
+        if name not in topology.MEMBERS:
+            raise ValueError(f"no such member: {name}")
+        return name, float(seconds)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given}: {error}", param_hint="--skew") from None
 
 
 def _read_scenario(path: Path) -> Scenario:
