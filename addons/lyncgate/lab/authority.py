@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -33,17 +33,18 @@ BACKDATED = datetime.timedelta(days=1)  # a phone's clock may be behind
 
 
 class Authority:
-    """A root certificate and its key, in memory."""
+    """A root certificate and its key, in memory; or an intermediate one, when there is a `parent`."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: Authority | None = None) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lyncgate lab root")])
-        usage = _key_usage(cert_sign=True)
-        self._certificate = (
-            _builder(name, name, self._key.public_key(), self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
-            .sign(self._key, hashes.SHA256())
+        kind, length = ("root", 1) if parent is None else ("intermediate", 0)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"lyncgate lab {kind}")])
+        issuer, key = (name, self._key) if parent is None else (parent._certificate.subject, parent._key)
+        self._certificate: x509.Certificate = (
+            _builder(name, issuer, self._key.public_key(), key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=length), critical=True)
+            .add_extension(_key_usage(cert_sign=True), critical=True)
+            .sign(key, hashes.SHA256())
         )
 
     @property
@@ -74,8 +75,8 @@ class Authority:
         return certificate.public_bytes(serialization.Encoding.PEM), key_pem
 
 
-def write_certificates(directory: Path) -> None:
-    """Make an authority and write everything the lab needs to `directory`."""
+def write_certificates(directory: Path, also: Callable[[Authority, Path], None] | None = None) -> None:
+    """Make an authority and write everything the lab needs to `directory`; `also` may sign more, now."""
     authority = Authority()
     write_private(directory / CA_FILE, authority.pem)
     subjects = {name: topology.pool_names(pool) for name, pool in topology.POOLS.items()}
@@ -90,6 +91,8 @@ def write_certificates(directory: Path) -> None:
         certificate, key = authority.issue(names, mutual=name != "edge")
         write_private(directory / f"{name}.pem", certificate)
         write_private(directory / f"{name}.key", key)
+    if also:
+        also(authority, directory)
 
 
 def write_private(path: Path, content: bytes) -> None:

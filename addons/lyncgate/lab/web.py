@@ -40,12 +40,14 @@ log = logging.getLogger(__name__)
 @dataclasses.dataclass(slots=True)
 class Response:
     """What to send. Header names and values go out as given. `body` bytes get a Content-Length; an
-    iterator is sent with `length` if that is known, else chunked."""
+    iterator is sent with `length` if that is known, else chunked. `until_close`: no framing at all, the body
+    ends with the connection."""
 
     status: int
     headers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     body: bytes | AsyncIterator[bytes] = b""
     length: int | None = None
+    until_close: bool = False
 
 
 class Request:
@@ -62,6 +64,11 @@ class Request:
         """The first field of this name (any case), or None."""
         wanted = name.lower().encode("ascii")
         return next((value.decode("latin-1") for key, value in self._headers if key == wanted), None)
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """All fields in order, names in lower case."""
+        return [(key.decode("ascii"), value.decode("latin-1")) for key, value in self._headers]
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
@@ -127,6 +134,7 @@ class Connection[S](asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
+        self._server.drop_state(self._state)
         self.gone.set()
         self._eof = True
         self._arrived.set()
@@ -176,7 +184,9 @@ class Connection[S](asyncio.Protocol):
 
     async def _send(self, transport: asyncio.Transport, request: Request, response: Response) -> None:
         headers = list(response.headers)
-        if isinstance(response.body, bytes):
+        if response.until_close:
+            self._http.their_http_version = b"1.0"  # for such a client h11 ends a body by closing
+        elif isinstance(response.body, bytes):
             if response.status not in (204, 304):
                 headers.append(("Content-Length", str(len(response.body))))
         elif response.length is not None:
@@ -240,11 +250,18 @@ class Connection[S](asyncio.Protocol):
 
 
 class Site[S]:
-    """A listening address with its handler: `new_state` makes the state of each new connection."""
+    """A listening address with its handler: `new_state` makes the state of each new connection,
+    `drop_state` hears when it is gone."""
 
-    def __init__(self, handler: Handler[S], new_state: Callable[[], S]) -> None:
+    def __init__(
+        self,
+        handler: Handler[S],
+        new_state: Callable[[], S],
+        drop_state: Callable[[S], None] = lambda _state: None,
+    ) -> None:
         self.handler = handler
         self.new_state = new_state
+        self.drop_state = drop_state
         self.connections: set[Connection[S]] = set()
         self._listener: asyncio.Server | None = None
 
