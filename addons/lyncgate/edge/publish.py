@@ -76,8 +76,8 @@ class Publish:
             bond = None
         if bond and bond.pinned and bond.member.up:
             return bond.member
-        if pool.pool.affinity is Affinity.COOKIE:
-            return pool.by_token(_token(flow))
+        if pool.pool.affinity is Affinity.COOKIE and (member := pool.by_token(_token(flow))):
+            return member
         return bond.member if bond else None
 
     def _assign(self, flow: HTTPFlow, transit: Transit, prefer: MemberState | None) -> bool:
@@ -86,7 +86,7 @@ class Publish:
         if pool is None:
             return False
         bond = self._bonds.get(flow.client_conn.id)
-        if prefer is not None and bond is not None and bond.pinned and bond.member is prefer:
+        if prefer is not None and prefer.up and bond is not None and bond.pinned and bond.member is prefer:
             member: MemberState | None = prefer  # even while it drains: the login lives on its connection
         else:
             member = pool.choose(transit.exchange.source_ip, prefer=prefer, without=transit.tried)

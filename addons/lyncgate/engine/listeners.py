@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from typing import Any, Literal
 
 from mitmproxy import ctx
-from mitmproxy.proxy import commands, mode_specs
+from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
-from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ProxyConnectionHandler
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
 from lyncgate.edge.addons import EdgeAddons
-from lyncgate.edge.identity import MemberConnection
+from lyncgate.engine.handler import EdgeConnectionHandler
 from lyncgate.engine.http_layer import EdgeHttpLayer
 from lyncgate.engine.tls_layer import EdgeTlsLayer
 from lyncgate.policy.policy import Policy, Scheme
@@ -47,41 +46,6 @@ def mode_specs_of(policy: Policy) -> list[str]:
     ]
 
 
-class EdgeConnectionHandler(ProxyConnectionHandler):
-    """mitmproxy's connection handler with a limit on how long a connect may take, and no chatter: its
-    messages below an error quote what peers sent, credentials included. What happened is in the records."""
-
-    connect_timeout = 5.0  # seconds, for TCP and for TLS each; set by the listener
-
-    async def open_connection(self, command: commands.OpenConnection) -> None:
-        server = command.connection
-        task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        timers: list[asyncio.TimerHandle] = []
-
-        def give_up(*, tls_too: bool) -> None:
-            if not isinstance(server, MemberConnection) or task is None:
-                return
-            if server.timestamp_tls_setup if server.tls else server.timestamp_tcp_setup:
-                return
-            if server.timestamp_tcp_setup and tls_too:
-                timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=False)))
-                return
-            server.timed_out = True
-            task.cancel("connect timeout")
-
-        timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=True)))
-        try:
-            await super().open_connection(command)
-        finally:
-            for timer in timers:
-                timer.cancel()
-
-    def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
-        if level >= logging.ERROR:
-            super().log(message, level, exc_info)
-
-
 class EdgeServer(AsyncioServerInstance[EdgeMode]):
     def make_top_layer(self, context: Context) -> Layer:
         addons = _edge_addons()
@@ -97,9 +61,7 @@ class EdgeServer(AsyncioServerInstance[EdgeMode]):
         return [await asyncio.start_server(self.handle_stream, host, port, backlog=BACKLOG)]
 
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:
-        handler = EdgeConnectionHandler(  # type: ignore[no-untyped-call]  # mitmproxy does not type it
-            ctx.master, reader, writer, ctx.options, self.mode
-        )
+        handler = EdgeConnectionHandler(ctx.master, reader, writer, ctx.options, self.mode)
         handler.connect_timeout = _edge_addons().edge.policy.timeouts.connect
         context = handler.layer.context
         try:
