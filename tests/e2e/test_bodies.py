@@ -154,22 +154,26 @@ def test_a_client_that_is_slow_to_read(lab: Lab, edge: Edge) -> None:
     assert grown < ALLOWED
 
 
-def test_a_member_that_does_not_read(tmp_path: Path) -> None:
-    """The client is held back, not the content kept. The member stands still until nothing moves."""
-    with lab_process(tmp_path) as lab, edge_process(lab.rules()) as edge:
+@pytest.mark.parametrize("stops_at", [0, 50 * MB], ids=["when connected to", "in the middle"])
+def test_a_member_that_stands_still(stops_at: int, tmp_path: Path) -> None:
+    """The client is held back, not the content kept, until the member goes on."""
+    patient = {"connect": "60s"}
+    with lab_process(tmp_path) as lab, edge_process(lab.rules(timeouts=patient)) as edge:
         names, member = lab.names(edge), lab.processes["lab"]
         sent = 0
 
         def count(size: int) -> None:
             nonlocal sent
-            if sent < 2 * MB <= sent + size:
+            if sent < stops_at <= sent + size:
                 member.tell(signal.SIGSTOP)
             sent += size
 
         async def stalled() -> tuple[tuple[int, bytes], int, int]:
             assert await upload(await connect(lab, names), MB) == (MB, content(MB))
-            growth = Growth(edge.process)
-            sending = asyncio.create_task(upload(await connect(lab, names), SIZE, on_sent=count))
+            growth, stream = Growth(edge.process), await connect(lab, names)
+            if not stops_at:
+                member.tell(signal.SIGSTOP)
+            sending = asyncio.create_task(upload(stream, SIZE, on_sent=count))
             try:
                 before = -1
                 while before < sent or not sent:
@@ -181,6 +185,6 @@ def test_a_member_that_does_not_read(tmp_path: Path) -> None:
             return await sending, before, grown
 
         uploaded, stuck_at, grown = asyncio.run(stalled())
-    assert stuck_at < ALLOWED
+    assert stops_at <= stuck_at < stops_at + ALLOWED
     assert grown < ALLOWED
     assert uploaded == (SIZE, content(SIZE))

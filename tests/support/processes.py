@@ -61,6 +61,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            process_group=0,  # a test may stop it: no signal of that shall reach anybody else
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": f"{ROOT / 'addons'}:{ROOT / 'tests'}"},
         )

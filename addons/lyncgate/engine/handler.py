@@ -1,0 +1,87 @@
+"""One client's connection and those to members that it leads to: mitmproxy's handler, made fit for an edge.
+
+- A connect may take so long and no longer.
+- A client is not read far ahead of the connect that its request waits for. mitmproxy keeps what comes
+  meanwhile, all of it: a member that hangs would cost the memory of every upload.
+- No chatter: mitmproxy's messages below an error quote what peers sent, credentials included. What
+  happened is in the records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from mitmproxy.connection import Server
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
+
+from lyncgate.edge.identity import MemberConnection
+
+READ_AHEAD = 256 * 1024  # bytes taken from a client while its member is connected to
+
+
+class EdgeConnectionHandler(ProxyConnectionHandler):
+    connect_timeout = 5.0  # seconds, for TCP and for TLS each; set by the listener
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # type: ignore[no-untyped-call]  # mitmproxy does not type it
+        self._opening: Server | None = None  # HTTP/1.1: one exchange at a time, so one connect
+        self._open = asyncio.Event()
+        self._ahead = 0  # bytes from the client since the connect began
+
+    async def open_connection(self, command: commands.OpenConnection) -> None:
+        server = command.connection
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        timers: list[asyncio.TimerHandle] = []
+
+        def give_up(*, tls_too: bool) -> None:
+            if not isinstance(server, MemberConnection) or task is None or _established(server):
+                return
+            if server.timestamp_tcp_setup and tls_too:
+                timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=False)))
+                return
+            server.timed_out = True
+            task.cancel("connect timeout")
+
+        timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=True)))
+        self._opening, self._ahead = server, 0
+        self._open.clear()
+        try:
+            await super().open_connection(command)
+        finally:
+            for timer in timers:
+                timer.cancel()
+            if self._opening is server:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        self._opening = None
+        self._open.set()
+
+    async def server_event(self, event: events.Event) -> None:
+        if isinstance(event, events.DataReceived) and event.connection is self.client:
+            self._ahead += len(event.data)
+        await super().server_event(event)
+        if self._opening is not None and _established(self._opening):
+            self._go_on()
+
+    async def drain_writers(self) -> None:
+        """mitmproxy's back-pressure: after each read, before the next."""
+        await super().drain_writers()  # type: ignore[no-untyped-call]  # mitmproxy does not type it
+        if self._opening is not None and self._ahead > READ_AHEAD and self._is_client_task():
+            await self._open.wait()
+
+    def _is_client_task(self) -> bool:
+        transport = self.transports.get(self.client)
+        return transport is not None and transport.handler is asyncio.current_task()
+
+    def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
+        if level >= logging.ERROR:
+            super().log(message, level, exc_info)
+
+
+def _established(server: Server) -> bool:
+    return bool(server.timestamp_tls_setup if server.tls else server.timestamp_tcp_setup)
