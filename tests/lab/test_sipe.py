@@ -53,6 +53,15 @@ class TestSipe:
         assert result.saw(r"sipe_lync_autodiscover_parse: user https://lyncweb-dir\.")
         assert result.saw(rf"sipe_lync_autodiscover_parse: redirect to https://{home}\.contoso\.example")
 
+    def test_shows_contacts_with_presence_and_takes_its_provisioning(self, lab):
+        result = sipe(lab, ALICE, options=["--linger=1"])
+        assert result.saw("sipe_buddy_add_to_group: added buddy sip:bob@contoso.example to group Team")
+        assert result.saw("overall 3 backend buddies")
+        assert result.saw("ms-user-logon-data: RemoteUser")
+        assert result.saw("dlx_uri=https://lyncweb.contoso.example:443/groupexpansion/service.svc")
+        assert result.saw("process_incoming_notify_rlmi: do-not-disturb")
+        assert not result.saw("error parsing xml string")
+
     def test_wrong_password_gets_no_ticket(self, lab):
         result = sipe(lab, ALICE, "wrong", timeout=15)
         assert not result.signed_on, result

@@ -33,7 +33,12 @@ def test_what_is_asked_is_what_is_read(addresses):
     assert parse_request(request("alice@contoso.example", addresses)) == tuple(addresses)
 
 
-@given(st.lists(st.binary(min_size=1).filter(lambda part: b"--" not in part), max_size=5))
+@given(
+    st.lists(
+        st.binary(min_size=1).map(lambda part: b"<%s>" % part).filter(lambda part: b"--" not in part),
+        max_size=5,
+    )
+)
 def test_parts_come_back_as_they_went(parts):
     assert parse(*document(parts)) == tuple(parts)
 

@@ -37,7 +37,7 @@ class AccessEdge:
         self.spec = spec
         self._ports = ports
         self._tls = server_context(certificates, spec.name)
-        self._sip = SipServer(spec.fqdn, directory, pools, accounts, tracer.message)
+        self._sip = SipServer(spec.fqdn, directory, pools, accounts, tracer.message, remote=True)
         self._inside = tls.listening(certificates, spec.name)
         partner = Link(
             (topology.PUSH_ADDRESS, ports.sip_mtls),

@@ -9,7 +9,8 @@
     a part for each contact: application/msrtc-event-categories+xml (lync.contacts)
 
 The request is as SIPE sends it, the answer such as SIPE takes it (sipe-notify.c). Before the parts a real
-server puts the list of what follows, application/rlmi+xml: it is left out here.
+server puts the list of what follows, application/rlmi+xml: it is left out here. An empty line ends each
+part, or SIPE (by its GMime) loses the document's last two characters (seen).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ REQUEST_CONTENT_TYPE = "application/msrtc-adrl-categorylist+xml"
 _BATCH = "http://schemas.microsoft.com/2006/01/sip/batch-subscribe"
 _LIST = "http://schemas.microsoft.com/2006/09/sip/categorylist"
 _CATEGORIES = ("contactCard", "state")
-_BOUNDARY = "part-of-presence"
+_BOUNDARY = b"part-of-presence"
 _GIVEN_BOUNDARY = re.compile(r'boundary="?([^";\s]+)"?', re.IGNORECASE)
 
 
@@ -59,12 +60,12 @@ def parse_request(body: bytes) -> tuple[str, ...]:
 
 def document(parts: Iterable[bytes]) -> tuple[str, bytes]:
     """Content-Type and body of the answer; `parts`: a presence document for each contact."""
+    content_type = contacts.PRESENCE_CONTENT_TYPE.encode()
     body = b"".join(
-        f"--{_BOUNDARY}\r\nContent-Type: {contacts.PRESENCE_CONTENT_TYPE}\r\n\r\n".encode() + part + b"\r\n"
-        for part in parts
+        b"--%s\r\nContent-Type: %s\r\n\r\n%s\r\n\r\n" % (_BOUNDARY, content_type, part) for part in parts
     )
-    content_type = f'multipart/related;type="application/rlmi+xml";boundary={_BOUNDARY}'
-    return content_type, body + f"--{_BOUNDARY}--\r\n".encode()
+    multipart = f'multipart/related;type="application/rlmi+xml";boundary={_BOUNDARY.decode()}'
+    return multipart, body + b"--%s--\r\n" % _BOUNDARY
 
 
 def parse(content_type: str, body: bytes) -> tuple[bytes, ...]:
@@ -83,5 +84,5 @@ def parse(content_type: str, body: bytes) -> tuple[bytes, ...]:
         if not blank:
             raise BatchError("a part has no body")
         if contacts.PRESENCE_CONTENT_TYPE.encode() in head.lower():
-            documents.append(content)
+            documents.append(content.rstrip(b"\r\n"))
     return tuple(documents)

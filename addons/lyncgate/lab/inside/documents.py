@@ -17,6 +17,7 @@ from lyncgate.lync.presencebatch import BatchError
 from lyncgate.lync.provisioning import ProvisioningError
 
 EXPIRES = 7200  # seconds
+EVENTS = (provisioning.EVENT, contacts.ROAMING_EVENT, contacts.PRESENCE_EVENT)
 
 
 def subscribed(scenario: Scenario, user: User, message: Message, tag: str) -> Answer:
