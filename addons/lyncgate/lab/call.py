@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lyncgate.lab.inside.member import Inside
-from lyncgate.lab.ntlm import ConnectionAuth
+from lyncgate.lab.ntlm import CHALLENGES, AccountsUnavailableError, ConnectionAuth
 from lyncgate.lab.pool import Pool
-from lyncgate.lab.tickets import ExpiredTicketError, InvalidTicketError
+from lyncgate.lab.tickets import ExpiredTicketError, ForeignTokenError, InvalidTicketError
 from lyncgate.lab.topology import AccessLocation
+from lyncgate.lab.usercertificates import UserCertificates
 from lyncgate.lab.web import Request, Response
 
 HTML = "text/html; charset=utf-8"
@@ -22,7 +23,8 @@ JSON = "application/json; charset=utf-8"
 class Call:
     """One request at one web site. `path`: lower-case, as IIS compares it; `host`: lower-case, no port;
     `auth`: Windows authentication of the connection; `fqdn`: this server; `pools`: all, by name;
-    `inside`: how the mobility services of this server sign users in."""
+    `inside`: how the mobility services of this server sign users in; `user_certificates`: what
+    certificate provisioning issues."""
 
     request: Request
     auth: ConnectionAuth
@@ -34,6 +36,7 @@ class Call:
     pool: Pool
     pools: Mapping[str, Pool]
     inside: Inside
+    user_certificates: UserCertificates
 
     def url(self, path: str) -> str:
         """An absolute URL of this pool's web services, as this site hands it out."""
@@ -59,9 +62,14 @@ def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Respon
 
 
 def diagnostics(call: Call, status: int, number: int, reason: str) -> Response:
-    """An error with X-Ms-diagnostics (protocol reference §3.6)."""
-    response = page(status, f"{status} - {reason}")
-    response.headers.append(("X-Ms-diagnostics", f'{number};source="{call.fqdn}";reason="{reason}"'))
+    """An error page with X-Ms-diagnostics (protocol reference §3.6)."""
+    return diagnosed(call, page(status, f"{status} - {reason}"), number, reason)
+
+
+def diagnosed(call: Call, response: Response, number: int, reason: str, code: str = "") -> Response:
+    """The response, with X-Ms-diagnostics. `code`: the fault code that some carry."""
+    line = f'{number};source="{call.fqdn}";reason="{reason}"' + (f';faultcode="{code}"' if code else "")
+    response.headers.append(("X-Ms-diagnostics", line))
     return response
 
 
@@ -70,10 +78,14 @@ def method_not_allowed(allowed: str) -> Response:
     return Response(405, [("Allow", allowed)])
 
 
-def windows_challenge(call: Call) -> Response | None:
-    """401 with Negotiate and NTLM on lines of their own, or the next step of a handshake; None when the
+def windows_challenge(call: Call, schemes: Sequence[str] = CHALLENGES) -> Response | None:
+    """401 with the `schemes` on lines of their own, or the next step of a handshake; None when the
     connection is authenticated."""
-    lines = call.auth.challenge(call.request.header("authorization"))
+    try:
+        lines = call.auth.challenge(call.request.header("authorization"), schemes)
+    except AccountsUnavailableError:
+        reason = "Internal error while processing Integrated Windows authentication or authorization."
+        return diagnostics(call, 500, 28001, reason)
     return unauthorized(*(("WWW-Authenticate", line) for line in lines)) if lines else None
 
 
@@ -97,9 +109,17 @@ def oauth_challenge(call: Call) -> Response:
         (
             "WWW-Authenticate",
             f'MsRtcOAuth href="{call.url("/WebTicket/oauthtoken")}",'
-            'grant_type="urn:microsoft.rtc:windows,urn:microsoft.rtc:anonmeeting,password"',
+            f'grant_type="{",".join(call.pool.web.grants)}"',
         ),
     )
+
+
+def foreign_origin(call: Call) -> Response | None:
+    """403 for a page of another site that is not listed to call this one; None for all other requests."""
+    origin = call.request.header("origin")
+    if origin is None or origin == f"https://{call.host}" or origin in call.pool.web.origins:
+        return None
+    return page(403, "Service does not allow a cross domain request from this origin.")
 
 
 def ticket_holder(call: Call, *, oauth: bool) -> str | Response:
@@ -111,6 +131,11 @@ def ticket_holder(call: Call, *, oauth: bool) -> str | Response:
         )
     except InvalidTicketError:
         return diagnostics(call, 500, 28032, "The web ticket is invalid.")
+    except ForeignTokenError:
+        reason = "The OAuth token is invalid."
+        response = page(403, f"403 - {reason}")
+        response.headers.append(("Warning", f'120 {call.fqdn} "InvalidToken"'))
+        return diagnosed(call, response, 28055, reason, "wsse:FailedAuthentication")
     except ExpiredTicketError:
         sip = None
     if sip is None:

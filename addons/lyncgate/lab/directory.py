@@ -17,6 +17,9 @@ from lyncgate.lab.scenario.users import User
 
 __all__ = ["Directory", "User"]
 
+# In Active Directory, but not enabled for Lync: UPN, down-level name, password.
+NOT_ENABLED = (("intern@contoso.example", "CONTOSO\\intern", "P4ss-intern"),)
+
 
 class Directory:
     """Look-ups by address and by NTLM principal, both case-insensitive as Active Directory is."""
@@ -46,10 +49,8 @@ class Directory:
         """The text of a file for pyspnego's NTLM_USER_FILE, in smbpasswd form: with the NT hash made
         once here, each handshake costs half of what it costs with passwords in the file."""
         lines = []
-        for user in self.users:
-            nt_hash = ntowfv1(user.password).hex().upper()
-            lines += [
-                f"{name}:1000:{'0' * 32}:{nt_hash}:[U]:LCT-0\n"
-                for name in (user.account, user.down_level_name)
-            ]
+        enabled = [(user.account, user.down_level_name, user.password) for user in self.users]
+        for *names, password in (*enabled, *NOT_ENABLED):
+            nt_hash = ntowfv1(password).hex().upper()
+            lines += [f"{name}:1000:{'0' * 32}:{nt_hash}:[U]:LCT-0\n" for name in names]
         return "".join(lines)

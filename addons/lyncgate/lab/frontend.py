@@ -13,9 +13,9 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from lyncgate.lab import autodiscover, content, mobility, webticket
+from lyncgate.lab import autodiscover, certprov, content, mobility, oauthtoken, webticket
 from lyncgate.lab.authority import server_context
-from lyncgate.lab.call import Call, page
+from lyncgate.lab.call import Call, foreign_origin, page
 from lyncgate.lab.inside.member import Inside
 from lyncgate.lab.inside.trace import NO_TRACE, Tracer
 from lyncgate.lab.ntlm import Accounts, ConnectionAuth
@@ -23,6 +23,7 @@ from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.sip import SipServer
 from lyncgate.lab.topology import DIALIN_HOST, MEET_HOST, AccessLocation, MemberSpec, Role
+from lyncgate.lab.usercertificates import UserCertificates
 from lyncgate.lab.web import Handler, Request, Response, Site
 
 type Service = Callable[[Call], Awaitable[Response]]
@@ -37,7 +38,13 @@ SERVICES: tuple[tuple[str, bool, Service], ...] = (
     (f"{autodiscover.ROOT}/domain", False, autodiscover.domain),
     (f"{_TICKET}/mex", False, webticket.mex),
     (_TICKET, False, webticket.issue),
-    ("/webticket/oauthtoken", False, webticket.oauth_token),
+    (f"{_TICKET}/winntlm", False, webticket.issue_by_ntlm),
+    (f"{_TICKET}/auth", False, webticket.issue_by_password),
+    (f"{_TICKET}/cert", False, webticket.issue_by_certificate),
+    (f"{_TICKET}/anon", False, webticket.issue_to_guest),
+    ("/webticket/oauthtoken", False, oauthtoken.oauth_token),
+    (certprov.MEX.lower(), False, certprov.mex),
+    (certprov.SIGNED.lower(), False, certprov.get_and_publish),
     *((collection, True, mobility.applications) for collection in mobility.COLLECTIONS),
     ("/abs/handler", True, content.windows_only),
     ("/groupexpansion/service.svc", True, content.windows_only),
@@ -94,6 +101,7 @@ class FrontEnd:
         self._accounts = accounts
         self._ports = ports
         self._tls = server_context(certificates, pool.spec.name)
+        self._user_certificates = UserCertificates(certificates)
         self._sites: list[Site[ConnectionAuth]] = []
         self._sip = SipServer(spec.fqdn, pool.directory, pools, accounts, tracer.message)
         self.inside = Inside(spec, pool, pools, ports, certificates, tracer)
@@ -137,20 +145,23 @@ class FrontEnd:
             elif not secure and service not in PLAIN_HTTP:
                 response = page(403, "403.4 - Forbidden: SSL is required to view this resource.")
             else:
-                response = await service(
-                    Call(
-                        request,
-                        auth,
-                        location,
-                        secure,
-                        path,
-                        host,
-                        self.spec.fqdn,
-                        self.pool,
-                        self._pools,
-                        self.inside,
-                    )
+                call = Call(
+                    request,
+                    auth,
+                    location,
+                    secure,
+                    path,
+                    host,
+                    self.spec.fqdn,
+                    self.pool,
+                    self._pools,
+                    self.inside,
+                    self._user_certificates,
                 )
+                response = foreign_origin(call) or await service(call)
+            if auth.farewell:
+                response.headers.append(("WWW-Authenticate", f"Negotiate {auth.farewell}"))
+                auth.farewell = None
             given = {name.lower() for name, _ in response.headers}
             response.headers += [h for h in COMMON_HEADERS if h[0].lower() not in given]
             response.headers.append(("X-MS-Server-Fqdn", self.spec.fqdn))

@@ -9,7 +9,8 @@ each with its full body; SIPE, curl and requests-ntlm pass.
 Assumed, from how IIS is documented to behave: an authenticated connection stays authenticated for the
 requests that follow on it, whatever they carry, until a new handshake begins on it (a new type 1
 forgets who it was); a refused answer forgets the state, and the client has to start anew.
-`Negotiate` is answered with the same acceptor through SPNEGO; Kerberos is not there.
+`Negotiate` is answered with the same acceptor through SPNEGO; Kerberos is not there. Its last token, by
+which the server proves itself, goes out with the answer that follows, as RFC 4559 §5 has it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import base64
 import binascii
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import spnego
@@ -28,6 +30,10 @@ MALFORMED = (SpnegoError, ValueError, IndexError, KeyError, struct.error)  # wha
 _TYPE_1 = b"NTLMSSP\0\1\0\0\0"
 
 
+class AccountsUnavailableError(ValueError):
+    """Nobody can be authenticated: the accounts can't be read. Not the client's fault."""
+
+
 class Accounts:
     """The account file that pyspnego's acceptor reads. It finds it by an environment variable, so
     it is selected before every call: several labs can live in one process, if not in several threads."""
@@ -36,32 +42,43 @@ class Accounts:
         self._file = str(file)
 
     def select(self) -> None:
-        """Make this the file for the synchronous call into pyspnego that follows."""
+        """Make this the file for the synchronous call into pyspnego that follows. Raises
+        AccountsUnavailableError: pyspnego itself would blame the client."""
+        if not os.access(self._file, os.R_OK):
+            raise AccountsUnavailableError(self._file)
         os.environ["NTLM_USER_FILE"] = self._file
 
 
 class ConnectionAuth:
-    """Windows authentication on one connection. `principal`: UPN or `DOMAIN\\name`, None: nobody yet."""
+    """Windows authentication on one connection. `principal`: UPN or `DOMAIN\\name`, None: nobody yet;
+    `farewell`: SPNEGO's last token in Base64, for the next answer, which clears it."""
 
     def __init__(self, accounts: Accounts) -> None:
         self.principal: str | None = None
+        self.farewell: str | None = None
         self._accounts = accounts
         self._context: spnego.ContextProxy | None = None
 
-    def challenge(self, authorization: str | None) -> tuple[str, ...]:
-        """Take an Authorization header; say what WWW-Authenticate lines to answer 401 with.
+    def challenge(self, authorization: str | None, schemes: Sequence[str] = CHALLENGES) -> Sequence[str]:
+        """Take an Authorization header; say what WWW-Authenticate lines to answer 401 with. `schemes` are
+        those that are allowed here.
 
-        No lines: the connection is authenticated, see `principal`.
+        No lines: the connection is authenticated, see `principal`. Raises AccountsUnavailableError.
         """
         scheme, _, parameter = (authorization or "").partition(" ")
         if scheme.lower() not in ("ntlm", "negotiate"):
-            return () if self.principal else CHALLENGES
+            return () if self.principal else schemes
+        if scheme.lower() not in [allowed.lower() for allowed in schemes]:
+            return schemes
         self.principal = None
         try:
             answer = self._step(scheme.lower(), base64.b64decode(parameter, validate=True))
+        except AccountsUnavailableError:
+            self._context = None
+            raise
         except (binascii.Error, *MALFORMED):
             self._context = None
-            return CHALLENGES
+            return schemes
         if answer is None:
             return ()
         return (f"{scheme} {base64.b64encode(answer).decode()}",)
@@ -76,5 +93,6 @@ class ConnectionAuth:
         if not context.complete:
             return answer or b""
         self.principal = context.client_principal
+        self.farewell = base64.b64encode(answer).decode() if answer else None
         self._context = None
         return None

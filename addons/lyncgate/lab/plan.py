@@ -16,7 +16,7 @@ import secrets
 import socket
 from pathlib import Path
 
-from lyncgate.lab import authority, topology
+from lyncgate.lab import authority, topology, usercertificates
 from lyncgate.lab.directory import Directory
 from lyncgate.lab.ports import Ports, Reserved, bound, reserve
 from lyncgate.lab.scenario.load import default_scenario, load_scenario
@@ -53,6 +53,7 @@ class Plan:
         scenario = scenario or default_scenario()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority.write_certificates(directory)
+        usercertificates.write_authority(directory)
         authority.write_private(directory / SCENARIO_FILE, scenario.text.encode())
         authority.write_private(directory / ACCOUNTS_FILE, Directory(scenario).ntlm_accounts().encode())
         ports, reserved = reserve([member.address for member in topology.MEMBERS.values()])

@@ -15,6 +15,7 @@ from lyncgate.lab.registrar import Registrar
 from lyncgate.lab.tickets import TicketOffice
 from lyncgate.lab.topology import AccessLocation, PoolSpec
 from lyncgate.lab.ucwa import Applications
+from lyncgate.lab.websettings import WebSettings
 
 
 class Pool:
@@ -28,6 +29,7 @@ class Pool:
         self.tickets = TicketOffice(secret, spec.name, f"https://{spec.fqdn}/webticket/webticketservice.svc")
         self.applications = Applications(poll_minimum)
         self.registrar = Registrar()
+        self.web = WebSettings()
 
     def web_url(self, location: AccessLocation, path: str) -> str:
         """An absolute URL of the pool's web services as the site hands it out: the published port, never

@@ -1,9 +1,8 @@
 """The SIP TLS port of a front end, or of the Access Edge: REGISTER with NTLM, and short answers.
 
 Good enough for a real client to sign in and stay (SIPE does): REGISTER is challenged, the handshake is
-verified, every later message must carry a valid signature, every answer is signed. SUBSCRIBE is answered
-with provisioning, buddy list and presence from the scenario (inside.documents); SERVICE and the rest get a
-signed 200 without a body.
+verified, every later message must carry a valid signature, every answer is signed. SUBSCRIBE, SERVICE
+and the rest get a signed 200 without a body: no contacts, no policies yet.
 
 The port is also what a load balancer's TCP health check looks at (5061, protocol reference §9.11).
 
@@ -19,14 +18,14 @@ from collections.abc import Mapping
 
 from lyncgate.lab import sipmessage
 from lyncgate.lab.directory import Directory, User
-from lyncgate.lab.inside.documents import EVENTS, subscribed
 from lyncgate.lab.ntlm import Accounts
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.registrar import Registration
 from lyncgate.lab.sipauth import RefusedError, SecurityAssociation
 from lyncgate.lab.sipmessage import Answer, Message
 from lyncgate.lab.sipstream import Peer, SipListener, SipStream, Trace, no_trace
-from lyncgate.lab.topology import REALM
+from lyncgate.lab.topology import REALM, AccessLocation
+from lyncgate.lync import certprov
 
 EXPIRES = 7200  # seconds
 _REGISTERED = (
@@ -39,8 +38,7 @@ _REGISTERED = (
 
 
 class SipServer(SipListener):
-    """One listening address. `name`: this server's FQDN, what NTLM calls the target. `remote`: those who
-    connect here are outside, and are told so: which URLs of provisioning they use depends on it."""
+    """One listening address. `name`: this server's FQDN, what NTLM calls the target."""
 
     def __init__(
         self,
@@ -49,11 +47,8 @@ class SipServer(SipListener):
         pools: Mapping[str, Pool],
         accounts: Accounts,
         trace: Trace = no_trace,
-        *,
-        remote: bool = False,
     ) -> None:
         super().__init__(self._talk, trace)
-        self.remote = remote
         self.name = name
         self.directory = directory
         self.pools = pools
@@ -84,7 +79,7 @@ class _Dialog:
         scheme, _, rest = message.header("authorization").partition(" ")
         given = sipmessage.parameters(rest) if scheme.upper() == "NTLM" else {}
         if not given:
-            return self._reply(message, 401, "Unauthorized", ("WWW-Authenticate", self._offer()))
+            return self._reply(message, 401, "Unauthorized", *self._offers(message))
         if given.get("gssapi-data") == "":
             self._association, self._user = SecurityAssociation(self._server.accounts), None
             extra = f', opaque="{self._association.opaque}", gssapi-data="{self._association.challenge()}"'
@@ -99,9 +94,6 @@ class _Dialog:
             return self._reply(message, 403, "Forbidden")
         if message.method == "REGISTER":
             return self._register(message, self._user)
-        if message.method == "SUBSCRIBE" and message.header("event").lower() in EVENTS:
-            scenario = self._server.directory.scenario
-            return self._signed(message, subscribed(scenario, self._user, message, self._tag))
         return self._reply(message, 200, "OK", *self._expires(message))
 
     def end(self) -> None:
@@ -134,23 +126,34 @@ class _Dialog:
             return self._reply(message, 200, "OK", ("Expires", "0"))
         registrar.add(Registration(user.sip, call_id, message.header("contact")))
         self._registered.add((user.sip, call_id))
-        remote = (("ms-user-logon-data", "RemoteUser"),) if self._server.remote else ()
-        return self._reply(message, 200, "OK", ("Expires", str(EXPIRES)), *_REGISTERED, *remote)
+        return self._reply(message, 200, "OK", ("Expires", str(EXPIRES)), *_REGISTERED)
 
     @staticmethod
     def _expires(message: Message) -> tuple[tuple[str, str], ...]:
         expires = message.header("expires")
         return (("Expires", expires),) if expires else ()
 
+    def _offers(self, message: Message) -> tuple[tuple[str, str], ...]:
+        """NTLM, and TLS-DSK by a certificate that is had at `sts-uri` (protocol reference §4), of which the
+        name outside is given, good from both sides. The TLS handshake inside SIP, which would follow, is
+        not played."""
+        ntlm = ("WWW-Authenticate", self._offer())
+        user = self._server.directory.by_sip(
+            sipmessage.sip_user(sipmessage.address(message.header("from"))[0])
+        )
+        if user is None:
+            return (ntlm,)
+        sts = self._server.pools[user.home].web_url(AccessLocation.EXTERNAL, certprov.SERVICE)
+        tls_dsk = f'TLS-DSK realm="{REALM}", targetname="{self._server.name}", version=4, sts-uri="{sts}"'
+        return (ntlm, ("WWW-Authenticate", tls_dsk))
+
     def _offer(self) -> str:
         return f'NTLM realm="{REALM}", targetname="{self._server.name}", version=4'
 
     def _reply(self, message: Message, status: int, reason: str, *headers: tuple[str, str]) -> Answer:
-        return self._signed(message, sipmessage.answer(message, status, reason, *headers, tag=self._tag))
-
-    def _signed(self, message: Message, answer: Answer) -> Answer:
+        answer = sipmessage.answer(message, status, reason, *headers, tag=self._tag)
         association = self._association
-        if association is None or association.principal is None or answer.status == 401:
+        if association is None or association.principal is None or status == 401:
             return answer
         signature = ("Authentication-Info", self._signature(association, message, answer))
         return dataclasses.replace(answer, headers=(*answer.headers, signature))

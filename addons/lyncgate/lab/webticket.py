@@ -1,152 +1,158 @@
-"""The web ticket service: mex, RST over Windows authentication, and the OAuth token end point.
+"""The web ticket service: mex, and RST in, RSTR out, at a port for each way to say who one is.
 
-Wire facts: protocol reference §3.1 to §3.5. The port list holds what the lab really serves; a real
-pool lists more. The RST is read with an XML parser, not by looking for words in it: a proxy that
-damages a body is found out.
+| port | path below the service | proved by |
+| --- | --- | --- |
+| WebTicketServiceWinNegotiate | | Negotiate or NTLM on HTTP |
+| WebTicketServiceWinNtlm | /WinNtlm (our guess) | NTLM on HTTP |
+| WebTicketServiceAuth | /Auth | UsernameToken in the SOAP header, in clear text |
+| WebTicketServiceCert | /cert (unverified) | a time stamp signed with a certificate of CertProv |
+| WebTicketServiceAnon | /Anon | a conference and its key, as claims (their form is our guess) |
+
+Wire facts: protocol reference §3.1 to §3.4. What is in RST and RSTR is lync.wstrust's. A ticket whose RST
+brings entropy has a key, half of which comes back in the answer (certificate provisioning wants it).
 """
 
 from __future__ import annotations
 
-import dataclasses
+import secrets
 import time
-import urllib.parse
-import xml.etree.ElementTree as ET
-from xml.sax.saxutils import escape, quoteattr
+from collections.abc import Callable
 
-from lyncgate.lab import tickets
-from lyncgate.lab.call import Call, diagnostics, json_answer, method_not_allowed, windows_challenge
+from lyncgate.lab import meetings, tickets
+from lyncgate.lab.call import Call, diagnostics, method_not_allowed, windows_challenge
 from lyncgate.lab.web import Response
+from lyncgate.lync import certlogin, wstrust, xmlsignature
+from lyncgate.lync import mex as metadata
+from lyncgate.lync.wstrust import COMPACT_TOKEN as COMPACT_TOKEN  # explicit: phones take them from here
+from lyncgate.lync.wstrust import SOAP as SOAP
+from lyncgate.lync.wstrust import WST as WST
+from lyncgate.lync.wstrust import XML as XML
+from lyncgate.lync.wstrust import TokenResponse, TrustError
 
 SERVICE = "/WebTicket/WebTicketService.svc"
-WST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
-WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
-SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
-SAML_TOKEN = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV1.1"  # noqa: S105 (a name)
-# Asked for by several public clients of the service; in none of Microsoft's documents.
-COMPACT_TOKEN = "urn:component:Microsoft.Rtc.WebAuthentication.2010:user-cwt-1"  # noqa: S105 (a name)
-XML = "text/xml; charset=utf-8"
+PORTS = (
+    ("WebTicketServiceWinNegotiate", ""),
+    ("WebTicketServiceWinNtlm", "/WinNtlm"),
+    ("WebTicketServiceAuth", "/Auth"),
+    ("WebTicketServiceCert", "/cert"),
+    ("WebTicketServiceAnon", "/Anon"),
+)
+CONFERENCE_KEY_CLAIM = "urn:lyncgate:lab:conferencekey"  # our own name; the conference is the URI claim
 
-_WSDL = """<?xml version="1.0" encoding="utf-8"?>
-<wsdl:definitions name="WebTicketService" targetNamespace="http://tempuri.org/" \
-xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" \
-xmlns:tns="http://tempuri.org/" xmlns:wsaw="http://www.w3.org/2006/05/addressing/wsdl" \
-xmlns:af="urn:component:Microsoft.Rtc.WebAuthentication.2010">
-<wsdl:portType name="IWebTicketService"><wsdl:operation name="IssueToken">
-<wsdl:input wsaw:Action="{wst}/RST/Issue"/><wsdl:output wsaw:Action="{wst}/RSTRC/IssueFinal"/>
-</wsdl:operation></wsdl:portType>
-<wsdl:service name="WebTicketService">
-<wsdl:port name="WebTicketServiceWinNegotiate" binding="tns:WebTicketServiceWinNegotiate">\
-<soap:address location={location}/></wsdl:port>
-</wsdl:service></wsdl:definitions>
-"""
+_OPERATION = metadata.Operation(
+    "IWebTicketService", "IssueToken", wstrust.ISSUE, f"{wstrust.WST}/RSTRC/IssueFinal"
+)
 
-_RSTR = """<s:Envelope xmlns:s="{soap}"><s:Body>\
-<RequestSecurityTokenResponseCollection xmlns="{wst}"><RequestSecurityTokenResponse Context={context}>\
-<TokenType>{token_type}</TokenType><RequestedSecurityToken>{token}</RequestedSecurityToken>\
-<Lifetime><wsu:Created xmlns:wsu="{wsu}">{created}</wsu:Created>\
-<wsu:Expires xmlns:wsu="{wsu}">{expires}</wsu:Expires></Lifetime>\
-</RequestSecurityTokenResponse></RequestSecurityTokenResponseCollection></s:Body></s:Envelope>"""
-
-_FAULT = """<s:Envelope xmlns:s="{soap}"><s:Body><s:Fault><faultcode>s:Client</faultcode>\
-<faultstring>{reason}</faultstring></s:Fault></s:Body></s:Envelope>"""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """What is used of an RST: `context` comes back in the answer, `token_type` says in which form."""
-
-    context: str
-    token_type: str
-
-
-class BadTokenRequestError(Exception):
-    """The body is not an RST for a token we can make; the text goes into the SOAP fault."""
-
-
-def parse_token_request(body: bytes) -> TokenRequest:
-    """Read an RST in a SOAP 1.1 envelope. Raises BadTokenRequestError."""
-    try:
-        root = ET.fromstring(body)  # noqa: S314 (loopback lab; this expat has limits against entity bombs)
-    except ET.ParseError as error:
-        raise BadTokenRequestError(f"not XML: {error}") from error
-    rst = root.find(f"{{{SOAP}}}Body/{{{WST}}}RequestSecurityToken")
-    if rst is None:
-        raise BadTokenRequestError("no RequestSecurityToken in the body")
-    token_type = (rst.findtext(f"{{{WST}}}TokenType") or SAML_TOKEN).strip()
-    if token_type not in (SAML_TOKEN, COMPACT_TOKEN):
-        raise BadTokenRequestError("unknown TokenType")
-    return TokenRequest(rst.get("Context", ""), token_type)
+type Identify = Callable[[Call, bytes], str | Response]  # who asks, by SIP address, or the answer instead
 
 
 async def mex(call: Call) -> Response:
     """`GET …/mex`: the WSDL, without authentication."""
     if call.request.method != "GET":
         return method_not_allowed("GET")
-    text = _WSDL.format(wst=WST, location=quoteattr(call.url(SERVICE)))
-    return Response(200, [("Content-Type", XML)], text.encode())
+    ports = [metadata.Port(name, call.url(SERVICE + path)) for name, path in PORTS]
+    return Response(200, [("Content-Type", XML)], metadata.document("WebTicketService", ports, _OPERATION))
 
 
 async def issue(call: Call) -> Response:
-    """`POST …/WebTicketService.svc`: Windows authentication, then RST in, RSTR out."""
+    """By Windows authentication."""
+    return await _issue(call, _by_windows)
+
+
+async def issue_by_ntlm(call: Call) -> Response:
+    """By NTLM only."""
+    return await _issue(call, _by_ntlm)
+
+
+async def issue_by_password(call: Call) -> Response:
+    """By UsernameToken."""
+    return await _issue(call, _by_password)
+
+
+async def issue_by_certificate(call: Call) -> Response:
+    """By a certificate of CertProv."""
+    return await _issue(call, _by_certificate)
+
+
+async def issue_to_guest(call: Call) -> Response:
+    """To who joins a meeting without an account."""
+    return await _issue(call, _by_conference_key, tickets.ANONYMOUS_LIFETIME)
+
+
+async def _issue(call: Call, identify: Identify, lifetime: float = tickets.LIFETIME) -> Response:
     body = await call.request.read()
-    if challenge := windows_challenge(call):
-        return challenge
     if call.request.method != "POST":
-        return method_not_allowed("POST")
-    user = call.pool.directory.by_principal(call.auth.principal or "")
-    if user is None:
-        return diagnostics(call, 403, 28000, "User is not SIP enabled.")
+        # IIS authenticates before the service sees the method: a probe by GET is challenged as well.
+        return (windows_challenge(call) if identify is _by_windows else None) or method_not_allowed("POST")
     try:
-        wanted = parse_token_request(body)
-    except BadTokenRequestError as error:
-        fault = _FAULT.format(soap=SOAP, reason=escape(str(error)))
-        return Response(500, [("Content-Type", XML)], fault.encode())
+        sip = identify(call, body)
+        return sip if isinstance(sip, Response) else _answer(call, sip, body, lifetime)
+    except TrustError as error:
+        return soap_fault("Client", str(error))
+
+
+def _answer(call: Call, sip: str, body: bytes, lifetime: float) -> Response:
+    wanted = wstrust.parse_token_request(body)
     now = time.time()
-    expires = now + tickets.LIFETIME
+    expires = now + lifetime
+    entropy = key = b""
+    if wanted.entropy:
+        entropy = secrets.token_bytes(wstrust.KEY_SIZE)
+        key = xmlsignature.p_sha1(wanted.entropy, entropy, wstrust.KEY_SIZE)
     if wanted.token_type == COMPACT_TOKEN:
-        token = f"<UserToken>{call.pool.tickets.compact(user.sip, expires)}</UserToken>"
+        token = call.pool.tickets.compact(sip, expires)
     else:
-        token = call.pool.tickets.assertion(user.sip, now, expires)
-    text = _RSTR.format(
-        soap=SOAP,
-        wst=WST,
-        wsu=WSU,
-        context=quoteattr(wanted.context),
-        token_type=wanted.token_type,
-        token=token,
-        created=tickets.timestamp(now),
-        expires=tickets.timestamp(expires),
+        token = call.pool.tickets.assertion(sip, now, expires, key)
+    answer = TokenResponse(
+        wanted.context,
+        wanted.token_type,
+        token,
+        wstrust.timestamp(now),
+        wstrust.timestamp(expires),
+        entropy,
     )
-    return Response(200, [("Content-Type", XML)], text.encode())
+    return Response(200, [("Content-Type", XML)], answer.document())
 
 
-async def oauth_token(call: Call) -> Response:
-    """`POST /WebTicket/oauthtoken`: the password grant, and the windows grant over NTLM."""
-    body = await call.request.read()
-    if call.request.method != "POST":
-        return method_not_allowed("POST")
-    form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace")))
-    directory = call.pool.directory
-    match form.get("grant_type"):
-        case "password":
-            user = directory.check_password(form.get("username", ""), form.get("password", ""))
-        case "urn:microsoft.rtc:windows":
-            if challenge := windows_challenge(call):
-                return challenge
-            user = directory.by_principal(call.auth.principal or "")
-        case None:
-            return json_answer(400, {"error": "invalid_request"})
-        case _:
-            return json_answer(400, {"error": "unsupported_grant_type"})
-    if user is None:
-        return json_answer(400, {"error": "invalid_grant"})
-    return json_answer(
-        200,
-        {
-            "access_token": call.pool.tickets.compact(user.sip, time.time() + tickets.LIFETIME),
-            "expires_in": int(tickets.LIFETIME),
-            "ms_rtc_identityscope": "local",
-            "token_type": "Bearer",
-        },
-        ("Cache-Control", "no-store"),
+def soap_fault(code: str, reason: str) -> Response:
+    """A SOAP 1.1 fault, which is a 500."""
+    return Response(500, [("Content-Type", XML)], wstrust.fault(code, reason))
+
+
+def _by_windows(call: Call, _body: bytes) -> str | Response:
+    return windows_challenge(call) or _enabled(call)
+
+
+def _by_ntlm(call: Call, _body: bytes) -> str | Response:
+    return windows_challenge(call, ("NTLM",)) or _enabled(call)
+
+
+def _enabled(call: Call) -> str | Response:
+    """The user that Windows authentication found, if Lync knows him."""
+    user = call.pool.directory.by_principal(call.auth.principal or "")
+    return user.sip if user else diagnostics(call, 403, 28000, "User is not SIP enabled.")
+
+
+def _by_password(call: Call, body: bytes) -> str | Response:
+    token = wstrust.parse_username_token(body)
+    user = call.pool.directory.check_password(*token) if token else None
+    return user.sip if user else soap_fault("FailedAuthentication", "User name or password is wrong.")
+
+
+def _by_certificate(call: Call, body: bytes) -> str | Response:
+    try:
+        proof = certlogin.parse(body)
+    except xmlsignature.SignatureError as error:
+        return soap_fault("InvalidSecurity", str(error))
+    sip = call.user_certificates.holder(proof, time.time())
+    if sip is None or call.pool.directory.by_sip(sip) is None:
+        return soap_fault("FailedAuthentication", "The certificate proves nobody.")
+    return sip
+
+
+def _by_conference_key(call: Call, body: bytes) -> str | Response:
+    claims = dict(wstrust.parse_token_request(body).claims)
+    guest = meetings.admit(
+        call.pool.directory, claims.get(wstrust.URI_CLAIM, ""), claims.get(CONFERENCE_KEY_CLAIM, "")
     )
+    return guest or soap_fault("FailedAuthentication", "No such conference, or another key.")
