@@ -1,8 +1,9 @@
 """The SIP TLS port of a front end, or of the Access Edge: REGISTER with NTLM, and short answers.
 
 Good enough for a real client to sign in and stay (SIPE does): REGISTER is challenged, the handshake is
-verified, every later message must carry a valid signature, every answer is signed. SUBSCRIBE, SERVICE
-and the rest get a signed 200 without a body: no contacts, no policies yet.
+verified, every later message must carry a valid signature, every answer is signed. SUBSCRIBE is answered
+with provisioning, buddy list and presence from the scenario (inside.documents); SERVICE and the rest get a
+signed 200 without a body.
 
 The port is also what a load balancer's TCP health check looks at (5061, protocol reference §9.11).
 
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 
 from lyncgate.lab import sipmessage
 from lyncgate.lab.directory import Directory, User
+from lyncgate.lab.inside.documents import EVENTS, subscribed
 from lyncgate.lab.ntlm import Accounts
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.registrar import Registration
@@ -38,7 +40,8 @@ _REGISTERED = (
 
 
 class SipServer(SipListener):
-    """One listening address. `name`: this server's FQDN, what NTLM calls the target."""
+    """One listening address. `name`: this server's FQDN, what NTLM calls the target. `remote`: those who
+    connect here are outside, and are told so: which URLs of provisioning they use depends on it."""
 
     def __init__(
         self,
@@ -47,8 +50,11 @@ class SipServer(SipListener):
         pools: Mapping[str, Pool],
         accounts: Accounts,
         trace: Trace = no_trace,
+        *,
+        remote: bool = False,
     ) -> None:
         super().__init__(self._talk, trace)
+        self.remote = remote
         self.name = name
         self.directory = directory
         self.pools = pools
@@ -94,6 +100,9 @@ class _Dialog:
             return self._reply(message, 403, "Forbidden")
         if message.method == "REGISTER":
             return self._register(message, self._user)
+        if message.method == "SUBSCRIBE" and message.header("event").lower() in EVENTS:
+            scenario = self._server.directory.scenario
+            return self._signed(message, subscribed(scenario, self._user, message, self._tag))
         return self._reply(message, 200, "OK", *self._expires(message))
 
     def end(self) -> None:
@@ -126,7 +135,8 @@ class _Dialog:
             return self._reply(message, 200, "OK", ("Expires", "0"))
         registrar.add(Registration(user.sip, call_id, message.header("contact")))
         self._registered.add((user.sip, call_id))
-        return self._reply(message, 200, "OK", ("Expires", str(EXPIRES)), *_REGISTERED)
+        remote = (("ms-user-logon-data", "RemoteUser"),) if self._server.remote else ()
+        return self._reply(message, 200, "OK", ("Expires", str(EXPIRES)), *_REGISTERED, *remote)
 
     @staticmethod
     def _expires(message: Message) -> tuple[tuple[str, str], ...]:
@@ -134,16 +144,16 @@ class _Dialog:
         return (("Expires", expires),) if expires else ()
 
     def _offers(self, message: Message) -> tuple[tuple[str, str], ...]:
-        """NTLM, and TLS-DSK by a certificate that is had at `sts-uri` (protocol reference §4), of which the
-        name outside is given, good from both sides. The TLS handshake inside SIP, which would follow, is
-        not played."""
+        """NTLM, and TLS-DSK by a certificate that is had at `sts-uri` (protocol reference §4). The TLS
+        handshake inside SIP, which would follow, is not played."""
         ntlm = ("WWW-Authenticate", self._offer())
         user = self._server.directory.by_sip(
             sipmessage.sip_user(sipmessage.address(message.header("from"))[0])
         )
         if user is None:
             return (ntlm,)
-        sts = self._server.pools[user.home].web_url(AccessLocation.EXTERNAL, certprov.SERVICE)
+        location = AccessLocation.EXTERNAL if self._server.remote else AccessLocation.INTERNAL
+        sts = self._server.pools[user.home].web_url(location, certprov.SERVICE)
         tls_dsk = f'TLS-DSK realm="{REALM}", targetname="{self._server.name}", version=4, sts-uri="{sts}"'
         return (ntlm, ("WWW-Authenticate", tls_dsk))
 
@@ -151,9 +161,11 @@ class _Dialog:
         return f'NTLM realm="{REALM}", targetname="{self._server.name}", version=4'
 
     def _reply(self, message: Message, status: int, reason: str, *headers: tuple[str, str]) -> Answer:
-        answer = sipmessage.answer(message, status, reason, *headers, tag=self._tag)
+        return self._signed(message, sipmessage.answer(message, status, reason, *headers, tag=self._tag))
+
+    def _signed(self, message: Message, answer: Answer) -> Answer:
         association = self._association
-        if association is None or association.principal is None or status == 401:
+        if association is None or association.principal is None or answer.status == 401:
             return answer
         signature = ("Authentication-Info", self._signature(association, message, answer))
         return dataclasses.replace(answer, headers=(*answer.headers, signature))
