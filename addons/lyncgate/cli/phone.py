@@ -52,6 +52,9 @@ def phone(
     poll_timeout: Annotated[int, typer.Option(min=1, help="Seconds that a poll may be held.")] = 180,
     dial: Annotated[str, typer.Option(help="A number to dial, to see the dial plan work.")] = "5550100",
     dns: Annotated[str | None, typer.Option(help="HOST:PORT of the DNS server that the phones ask.")] = None,
+    push: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the push service. Default: the lab's, if --to names one.")
+    ] = None,
     ca: Annotated[
         Path | None, typer.Option(help="Authorities to trust. Default: the lab's, or the system's.")
     ] = None,
@@ -80,6 +83,7 @@ def phone(
             tls=where.tls,
             poll_timeout=poll_timeout,
             dialled=dial,
+            push=address(push) if push else where.push,
             on_step=(lambda step: console.print(step_line(step))) if count == 1 else None,
         )
 

@@ -91,9 +91,9 @@ class Recorder:
 
     @contextlib.asynccontextmanager
     async def step(
-        self, stage: Stage, what: str, seconds: float = STEP_TIMEOUT, *, poll: bool = False
+        self, stage: Stage, what: str, seconds: float | None = STEP_TIMEOUT, *, poll: bool = False
     ) -> AsyncIterator[Doing]:
-        """One step, which may take `seconds`. Raises SignInFailedError for whatever goes wrong in it."""
+        """One step, which may take `seconds` (None: for ever). Raises SignInFailedError for whatever goes wrong in it."""
         doing, began, error = Doing(stage), time.perf_counter(), ""
         try:
             async with asyncio.timeout(seconds):

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from lyncgate.lab.httpclient import Reply
+from lyncgate.lab.names import Address
 from lyncgate.lab.phones.discovery import Discovery
 from lyncgate.lab.phones.line import Line, Names
 from lyncgate.lab.phones.ticket import TicketDesk
@@ -33,12 +34,14 @@ POLL_SLACK = 60.0  # seconds: how much later than its own time-out a poll may be
 
 class Device(abc.ABC):
     """One device of one user. `names`: its resolver, `tls`: whom it trusts, `poll_timeout`: seconds that
-    it asks the server to hold a poll, `dialled`: a number that its user calls, to see the dial plan work;
-    `on_step` hears of each step as it ends. `polling`: a poll is up at this moment."""
+    it asks the server to hold a poll, `dialled`: a number that its user calls, to see the dial plan work,
+    `push`: where the push service of its maker is, None: nowhere; `on_step` hears of each step as it ends.
+    `polling`: a poll is up at this moment, or the line to the push service in its stead."""
 
     name: ClassVar[str]
     agent: ClassVar[str]
     follows: ClassVar[bool] = True  # redirects of HTTP within the SIP domain
+    saml: ClassVar[bool] = False  # the form of its tickets
 
     def __init__(
         self,
@@ -49,15 +52,17 @@ class Device(abc.ABC):
         tls: ssl.SSLContext,
         poll_timeout: int = 180,
         dialled: str = "5550100",
+        push: Address | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
         self.report = SignInReport(user)
         self.polling = False
         self.poll_timeout = poll_timeout
         self.dialled = dialled
+        self.push = push
         self.record = Recorder(self.report, on_step)
         self.line = Line(names, tls, self.record, self.agent)
-        self.desk = TicketDesk(self.line, user, password)
+        self.desk = TicketDesk(self.line, user, password, saml=self.saml)
 
     @property
     def user(self) -> str:
@@ -125,8 +130,8 @@ class Device(abc.ABC):
         """Sign out. Raises SignInFailedError."""
 
     @contextlib.contextmanager
-    def poll_up(self) -> Iterator[None]:
-        """A poll is up meanwhile."""
+    def waiting(self) -> Iterator[None]:
+        """A poll is up meanwhile, or what stands for it."""
         self.polling = True
         try:
             yield
@@ -134,7 +139,7 @@ class Device(abc.ABC):
             self.polling = False
 
     async def get_ticket(self, service: str, applies_to: str) -> None:
-        """A compact web ticket, see TicketDesk."""
+        """A web ticket, see TicketDesk."""
         await self.desk.get(service, applies_to)
 
     async def request_token(

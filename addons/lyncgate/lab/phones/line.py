@@ -117,8 +117,9 @@ class Line:
         self._connections[key] = connection
         return connection
 
-    async def close(self, *, but: str | None = None) -> None:
-        """Close all connections, `but` those to this URL's host."""
+    async def close(self, *, but: str | None = None, lane: str | None = None) -> None:
+        """Close all connections, `but` those to this URL's host; or those of one lane."""
         kept = urlsplit(but).hostname if but else None
-        for key in [key for key in self._connections if key[1].rpartition(":")[0] != kept]:
-            await self._connections.pop(key).close()
+        for key in self.kept:
+            if key[1].rpartition(":")[0] != kept and lane in (None, key[2]):
+                await self._connections.pop(key).close()

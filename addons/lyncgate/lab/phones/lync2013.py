@@ -91,7 +91,7 @@ class Lync2013(Device):
     async def _poll(self) -> None:
         url = f"{self._events}&timeout={self.poll_timeout}"  # low, medium: as the server has them
         seconds = self.poll_timeout + POLL_SLACK
-        with self.poll_up():
+        with self.waiting():
             async with self.line.ask(
                 Stage.NOTIFICATIONS, "GET", url, self.desk.proof, lane="poll", seconds=seconds, poll=True
             ) as (step, reply):

@@ -12,7 +12,7 @@ import asyncio
 import base64
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
 from lyncgate.lab.httpclient import Reply
@@ -26,7 +26,7 @@ from lyncgate.lync.provisioning import Provisioning
 from lyncgate.lync.stages import Stage
 
 CARDS = 3  # so many of the contacts are looked at
-JPEG = b"\xff\xd8\xff"
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n")  # how JPEG and PNG begin
 
 
 class McxDevice(Device):
@@ -120,9 +120,9 @@ class McxDevice(Device):
         async with self._command(Stage.PROVISIONING, "GetProvisioning") as (step, document):
             known = provisioning.parse(document.encode())
             step.detail = f"groups {', '.join(known.groups)}"
-        for what, detail in (("voice", _voice(known)), ("addresses", _addresses(known))):
-            self.record.saw(Stage.PROVISIONING, what, detail)
-        self.record.saw(Stage.PROVISIONING, "photos", str(known.photo_usage))
+        for what, values in _told(known).items():
+            said = ", ".join(f"{name} {'not told' if v is None else v}" for name, v in values.items())
+            self.record.saw(Stage.PROVISIONING, what, said)
         if plan := known.dial_plan:
             call = plan.normalise(self.dialled)
             by = f"by {call.rule.pattern} → {call.rule.translation}" if call.rule else "by no rule"
@@ -136,7 +136,7 @@ class McxDevice(Device):
 
     async def _poll(self) -> None:
         request = mcx.GetNextEvents(self._session, self._ack, self.poll_timeout)
-        with self.poll_up():
+        with self.waiting():
             async with self.ask(Stage.NOTIFICATIONS, request, mcx.Events) as (step, answer):
                 self._ack = answer.next_ack
                 kinds = ", ".join(event.kind for event in answer.events)
@@ -156,15 +156,15 @@ class McxDevice(Device):
         if presence.card.photo:
             async with self._command(Stage.READY, "GetPhoto", uri=contact.sip) as (step, document):
                 photo = base64.b64decode(document, validate=True)
-                if not photo.startswith(JPEG):
-                    raise ValueError("the photo is no JPEG")
+                if not photo.startswith(PICTURES):
+                    raise ValueError("the photo is no picture")
                 step.detail = f"photo of {contact.sip}, {len(photo)} bytes"
 
 
 def _answer(step: Doing, reply: Reply, form: WireForm) -> Answer:
-    """What the server says. Raises ValueError for a fault, too: a user who may have no mobility is told so
+    """What the server says. Raises ValueError, for a fault too: a user who may have no mobility is told so
     by one, and then it is the policy's stage that failed."""
-    if reply.status == 500 and (reply.header("content-type") or "").startswith("text/xml"):
+    if reply.status != 200 and (reply.header("content-type") or "").startswith("text/xml"):
         fault = mcx.decode_answer(reply.body, form)
         if isinstance(fault, mcx.Fault):
             if fault.code == "MobilityDisabled":
@@ -176,25 +176,20 @@ def _answer(step: Doing, reply: Reply, form: WireForm) -> Answer:
     return answer
 
 
-def _voice(known: Provisioning) -> str:
-    values = {
-        "voice mail": known.voicemail_uri,
-        "simultaneous ring": known.simultaneous_ring,
-        "call forwarding": known.call_forwarding,
-        "delegation": known.delegation,
-        "team call": known.team_call,
+def _told(known: Provisioning) -> dict[str, dict[str, object]]:
+    """What a phone makes of in-band provisioning, but for the dial plan."""
+    return {
+        "voice": {
+            "voice mail": known.voicemail_uri,
+            "simultaneous ring": known.simultaneous_ring,
+            "call forwarding": known.call_forwarding,
+            "delegation": known.delegation,
+            "team call": known.team_call,
+        },
+        "addresses": {
+            "address book": known.url("abs", external=True),
+            "group expansion": known.url("dlx", external=True),
+            "location information": known.location_information_url,
+        },
+        "policies": {"photos": known.photo_usage, "mobility": known.mobility},
     }
-    return _said(values)
-
-
-def _addresses(known: Provisioning) -> str:
-    values = {
-        "address book": known.url("abs", external=True),
-        "group expansion": known.url("dlx", external=True),
-        "location information": known.location_information_url,
-    }
-    return _said(values)
-
-
-def _said(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {'not told' if value is None else value}" for name, value in values.items())

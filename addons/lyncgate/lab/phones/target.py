@@ -20,7 +20,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lyncgate.lab import authority
+from lyncgate.lab import authority, topology
 from lyncgate.lab.dns.client import Resolver
 from lyncgate.lab.estate import Estate
 from lyncgate.lab.names import Address, NameMap, NameRule, NoSuchNameError
@@ -33,10 +33,11 @@ _INSIDE_ONLY = (NameRule("lyncdiscoverinternal.*", None, None), NameRule("*.loca
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """`names` makes a resolver, one for each phone; `tls`: whom they trust."""
+    """`names` makes a resolver, one for each phone; `tls`: whom they trust; `push`: their push service."""
 
     names: Callable[[], Names]
     tls: ssl.SSLContext
+    push: Address | None = None
 
 
 def target(to: Sequence[str], dns: Address | None, ca: Path | None) -> Target:
@@ -46,16 +47,18 @@ def target(to: Sequence[str], dns: Address | None, ca: Path | None) -> Target:
         ca = directory / authority.CA_FILE
     tls = ssl.create_default_context(cafile=str(ca) if ca else None)
     edge = dict(_edge(where) for where in to if directory is None or Path(where) != directory)
+    plan = Plan.read(directory) if directory else None
+    push = (topology.PUSH_ADDRESS, plan.ports.push) if plan else None
     if dns:
         ports = {(address, PORTS[scheme]): (address, port) for scheme, (address, port) in edge.items()}
-        return Target(lambda: Resolver(dns, ports), tls)
+        return Target(lambda: Resolver(dns, ports), tls, push)
     if edge:
         rules = (NameRule("*", PORTS[scheme], address) for scheme, address in edge.items())
         everywhere = NameMap((*_INSIDE_ONLY, *rules))
-        return Target(lambda: everywhere, tls)
-    if directory:
-        straight = Estate(Plan.read(directory)).names_without_edge()
-        return Target(lambda: straight, tls)
+        return Target(lambda: everywhere, tls, push)
+    if plan:
+        straight = Estate(plan).names_without_edge()
+        return Target(lambda: straight, tls, push)
     return Target(SystemNames, tls)
 
 

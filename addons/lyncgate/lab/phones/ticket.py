@@ -1,46 +1,40 @@
 """Web tickets as a phone gets them: mex, then RST three times on one connection (protocol reference §3).
 
 Mobile clients ask for the compact form, `cwt=…`; what needs a signature later (certificates) takes the
-SAML form with a key: the RST carries 32 random bytes, the answer 32 more, and the key is made of both.
+SAML form with a key, to which both sides give a half.
 """
 
 from __future__ import annotations
 
 import base64
 import uuid
-import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import spnego
 
-from lyncgate.lab import webticket
 from lyncgate.lab.httpclient import HttpConnection, Reply
 from lyncgate.lab.phones.line import Line
 from lyncgate.lab.report import Doing
+from lyncgate.lync import mex, wstrust
 from lyncgate.lync.stages import Stage
+from lyncgate.lync.wstrust import COMPACT_TOKEN, SAML_TOKEN, TokenRequest, TokenResponse
 
 type Header = tuple[str, str]
 
-PORT = "WebTicketServiceWinNegotiate"  # of the mex's WSDL: NTLM or Negotiate on HTTP (§3.1)
-
-_RST = """<s:Envelope xmlns:s="{soap}"><s:Body><RequestSecurityToken xmlns="{wst}" Context="{context}">\
-<TokenType>{token_type}</TokenType>\
-<RequestType>http://schemas.xmlsoap.org/ws/2005/02/trust/Issue</RequestType>\
-<AppliesTo xmlns="http://schemas.xmlsoap.org/ws/2004/09/policy">\
-<EndpointReference xmlns="http://www.w3.org/2005/08/addressing"><Address>{address}</Address>\
-</EndpointReference></AppliesTo>{entropy}</RequestSecurityToken></s:Body></s:Envelope>"""
-
-_ENTROPY = """<Entropy><BinarySecret>{secret}</BinarySecret></Entropy><KeyType>{wst}/SymmetricKey</KeyType>"""
+PORT = "WebTicketServiceWinNegotiate"  # Windows authentication on HTTP (protocol reference §3.1)
 
 
 class TicketDesk:
-    """Gets tickets for one user. `ticket`: the header that carries the last one."""
+    """Gets tickets for one user. `saml`: in the form of desktops; `ticket`: the header that carries the
+    last one; `location`: where that was had."""
 
-    def __init__(self, line: Line, user: str, password: str) -> None:
+    def __init__(self, line: Line, user: str, password: str, *, saml: bool = False) -> None:
         self.ticket: Header | None = None
+        self.location = ""
         self._line = line
         self._user = user
         self._password = password
+        self._saml = saml
         self._challenged: set[HttpConnection] = set()  # have answered 401 before
 
     @property
@@ -49,54 +43,33 @@ class TicketDesk:
         return [self.ticket] if self.ticket else []
 
     async def get(self, service: str, applies_to: str) -> None:
-        """A compact ticket: two steps."""
-        location = await self.find_port(service, Stage.TICKET)
-        async with self._line.record.step(Stage.TICKET, f"POST {location}") as step:
-            token = await self.request_token(location, applies_to, step.got)
+        """A ticket for autodiscover and mobility: two steps."""
+        async with self._line.ask(Stage.TICKET, "GET", f"{service}/mex") as (step, reply):
+            self.location = mex.port_location(reply.body, PORT)
+            step.detail = f"{PORT} is {self.location}"
+        async with self._line.record.step(Stage.TICKET, f"POST {self.location}") as step:
+            wanted = TokenRequest(str(uuid.uuid4()), SAML_TOKEN if self._saml else COMPACT_TOKEN, applies_to)
+            token = (await self.request(self.location, wanted, step.got)).token
             step.detail = "web ticket issued"
-        self.ticket = ("X-MS-WebTicket", token)
-
-    async def find_port(self, service: str, stage: Stage) -> str:
-        """Where the service takes Windows authentication, by its mex: a step."""
-        async with self._line.ask(stage, "GET", f"{service}/mex") as (step, reply):
-            location = port_location(reply.body, PORT)
-            step.detail = f"{PORT} is {location}"
-        return location
+        shown = f"opaque={base64.b64encode(token.encode()).decode()}" if self._saml else token
+        self.ticket = ("X-MS-WebTicket", shown)
 
     async def request_token(
         self, location: str, applies_to: str, got: Callable[..., Reply] | None = None
     ) -> str:
-        """The compact token, see `request`."""
-        response = await self.request(location, applies_to, webticket.COMPACT_TOKEN, got=got)
-        ticket = response.find(f".//{{{webticket.WST}}}UserToken")
-        if ticket is None or not ticket.text:
-            raise ValueError("no UserToken in the answer")
-        return ticket.text
+        """A compact token, `cwt=…`, see `request`."""
+        wanted = TokenRequest(str(uuid.uuid4()), COMPACT_TOKEN, applies_to)
+        return (await self.request(location, wanted, got)).token
 
     async def request(
-        self,
-        location: str,
-        applies_to: str,
-        token_type: str,
-        *,
-        entropy: bytes = b"",
-        got: Callable[..., Reply] | None = None,
-    ) -> ET.Element:
-        """RST by NTLM on one connection: 401, challenge, 200; the answer's envelope. Called again on the
-        kept connection, it begins with the type 1 message: a whole handshake each time, as load tests
-        want. `got` notes each answer's status. Raises ValueError, SignInFailedError (no connection) or
-        one of FAILURES."""
+        self, location: str, wanted: TokenRequest, got: Callable[..., Reply] | None = None
+    ) -> TokenResponse:
+        """RST by NTLM on one connection: 401, challenge, 200. Called again on the kept connection, it begins
+        with the type 1 message: a whole handshake each time, as load tests want. `got` notes each answer's
+        status. Raises ValueError, SignInFailedError (no connection) or one of FAILURES."""
         got = got or Doing(Stage.TICKET).got
-        secret = base64.b64encode(entropy).decode()
-        body = _RST.format(
-            soap=webticket.SOAP,
-            wst=webticket.WST,
-            context=uuid.uuid4(),
-            token_type=token_type,
-            address=applies_to,
-            entropy=_ENTROPY.format(secret=secret, wst=webticket.WST) if entropy else "",
-        ).encode()
-        headers = [("Content-Type", webticket.XML), ("SOAPAction", f'"{webticket.WST}/RST/Issue"')]
+        body = wanted.document()
+        headers = [("Content-Type", wstrust.XML), ("SOAPAction", f'"{wstrust.ISSUE}"')]
         ntlm = spnego.client(self._user, self._password, protocol="ntlm")
         connection = await self._line.connection(location, Stage.TICKET)
 
@@ -107,16 +80,10 @@ class TicketDesk:
             got(await post(), 401)
             self._challenged.add(connection)
         challenge = _ntlm_challenge(got(await post(_ntlm(ntlm.step())), 401))
-        reply = got(await post(_ntlm(ntlm.step(challenge))), 200)
-        return ET.fromstring(reply.body)  # noqa: S314 (the server was authenticated by its certificate)
-
-
-def port_location(wsdl: bytes, name: str) -> str:
-    """The address of a port in a WSDL. Raises ValueError."""
-    for port in ET.fromstring(wsdl).iter("{http://schemas.xmlsoap.org/wsdl/}port"):  # noqa: S314 (see above)
-        if port.get("name") == name and len(port):
-            return port[0].attrib["location"]
-    raise ValueError(f"no port {name}")
+        answer = wstrust.parse_token_response(got(await post(_ntlm(ntlm.step(challenge))), 200).body)
+        if (answer.context, answer.token_type) != (wanted.context, wanted.token_type):
+            raise ValueError("the answer to another request")
+        return answer
 
 
 def _ntlm(message: bytes | None) -> Header:
