@@ -6,7 +6,8 @@
     web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
     call                    what a service is given; the services:
         autodiscover, webticket, mobility (its state: ucwa), content
-    sip, sipauth, sipmessage, registrar
+    sip, sipauth, sipmessage, sipstream, registrar
+    inside                  SIP between servers by mutual TLS, push, traces
     pool, frontend, accessedge, estate, rules      all of it together
     names, httpclient, report, phone               the other side
 

@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from lyncgate.lab import authority, sipmessage, topology
-from lyncgate.lab.inside import tls, trust
+from lyncgate.lab.inside import documents, tls, trust
 from lyncgate.lab.inside.client import Link, SipClient
 from lyncgate.lab.inside.mobility import MobilityRegistrar, MobilityService, RegistrationError
 from lyncgate.lab.inside.trace import NO_TRACE
@@ -287,3 +287,46 @@ def test_unknown_event_and_unreadable_body_are_refused(lab):
             await client.close()
 
     assert lab.run(answers()) == [489, 400, 400]
+
+
+def test_sign_in_that_gets_no_documents_leaves_no_registration(lab, monkeypatch):
+    """The registrar serves one event less: 489 to the mobility service."""
+    make = documents._document
+
+    def without_contacts(scenario, user, event, asked):
+        return None if event == contacts.ROAMING_EVENT else make(scenario, user, event, asked)
+
+    monkeypatch.setattr(documents, "_document", without_contacts)
+    with pytest.raises(RegistrationError, match="489"):
+        lab.run(inside(lab).mcx.sign_in(user(lab), location=EXTERNAL, endpoint="phone-1"))
+    assert endpoints(lab) == ()
+
+
+class TestAssociation:
+    """What a challenge is good for."""
+
+    def signed(self, lab, message):
+        """A callable that signs `message` with the pool's key, once there is a challenge."""
+
+        def answered(challenge):
+            opaque = trust.challenged(challenge.header("www-authenticate"))
+            return trust.Signer(lab.estate.pools["pool01"].trust_key, opaque).signed(message)
+
+        return answered
+
+    def test_it_does_not_replace_the_registration(self, lab):
+        subscribe = Message("SUBSCRIBE", "sip:alice@contoso.example", (*REGISTER, ("Event", "presence")))
+        context = tls.connecting(lab.estate.directory, "pool01")
+        answers = lab.run(ask(lab, context, register(), self.signed(lab, subscribe)))
+        assert [answer.status for answer in answers] == [401, 403]
+
+    def test_it_is_good_for_the_user_it_was_made_for_only(self, lab):
+        as_bob = Message(
+            "REGISTER",
+            "sip:contoso.example",
+            (("From", "<sip:bob@contoso.example>;tag=1"), ("To", "<sip:bob@contoso.example>"), *REGISTER[2:]),
+        )
+        context = tls.connecting(lab.estate.directory, "pool01")
+        answers = lab.run(ask(lab, context, register(), self.signed(lab, as_bob)))
+        assert [answer.status for answer in answers] == [401, 401]
+        assert endpoints(lab, "bob@contoso.example") == ()

@@ -95,18 +95,29 @@ class _Session:
         self._signer = trust.Signer(key, opaque)
         _expect_ok(await self._ask("REGISTER", ("Expires", str(EXPIRES))))
 
-    async def provisioning(self) -> bytes:
+    async def documents(self) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+        """Provisioning, buddy list and presence. Without them nobody is signed in: should one be refused,
+        the registration is taken back."""
+        try:
+            told = await self._provisioning()
+            buddies = await self._contacts()
+            return told, buddies, await self._presence(buddies)
+        except RegistrationError:
+            await self.unregister()
+            raise
+
+    async def _provisioning(self) -> bytes:
         """The provisioning document, asked for once: all groups that we know. Which Mcx wants, is unknown."""
         headers = ("Event", provisioning.EVENT), ("Expires", "0"), ("Accept", provisioning.CONTENT_TYPE)
         body = provisioning.request()
         return (await self._subscribe(*headers, content_type=provisioning.CONTENT_TYPE, body=body)).body
 
-    async def contacts(self) -> bytes:
+    async def _contacts(self) -> bytes:
         """The buddy list, subscribed to."""
         headers = ("Event", contacts.ROAMING_EVENT), ("Accept", contacts.ROAMING_CONTENT_TYPE)
         return (await self._subscribe(*headers)).body
 
-    async def presence(self, buddies: bytes) -> tuple[bytes, ...]:
+    async def _presence(self, buddies: bytes) -> tuple[bytes, ...]:
         """Cards and states of everybody in a buddy list, subscribed to."""
         addresses = [contact.sip for contact in contacts.parse_roaming(buddies).contacts]
         headers = (
@@ -182,9 +193,7 @@ class MobilityRegistrar:
         try:
             session = _Session(await self._link.client(), user, contact, epid)
             await session.register(self._pool.trust_key)
-            told = await session.provisioning()
-            buddies = await session.contacts()
-            presence = await session.presence(buddies)
+            told, buddies, presence = await session.documents()
         except RegistrationError as error:
             self._say("SignIn", f"{user.sip} endpoint={epid} refused: {error}", level="TL_ERROR")
             raise
