@@ -113,6 +113,7 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _written(stem: str, names: tuple[str, ...], certificate: bytes, key: bytes) -> CertificateFiles:
+    stem = f"{stem}-{len(names)}"
     cert_file, key_file = directory() / f"{stem}.crt", directory() / f"{stem}.key"
     write_private(cert_file, certificate)
     write_private(key_file, key)

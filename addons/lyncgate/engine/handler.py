@@ -3,6 +3,8 @@
 - A connect may take so long and no longer.
 - A client is not read far ahead of the connect that its request waits for. mitmproxy keeps what comes
   meanwhile, all of it: a member that hangs would cost the memory of every upload.
+- Who is cancelled twice, as by a close and by the client's leaving, still cleans up. mitmproxy would stop in
+  the middle of that: its layers would not hear of the end, and the socket would stay open for good.
 - No chatter: mitmproxy's messages below an error quote what peers sent, credentials included. What
   happened is in the records.
 """
@@ -13,7 +15,7 @@ import asyncio
 import logging
 from typing import Any
 
-from mitmproxy.connection import Server
+from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
@@ -64,9 +66,20 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
     async def server_event(self, event: events.Event) -> None:
         if isinstance(event, events.DataReceived) and event.connection is self.client:
             self._ahead += len(event.data)
-        await super().server_event(event)
+        if isinstance(event, events.ConnectionClosed):
+            await asyncio.shield(super().server_event(event))
+        else:
+            await super().server_event(event)
         if self._opening is not None and _established(self._opening):
             self._go_on()
+
+    async def handle_connection(self, connection: Connection) -> None:
+        try:
+            await super().handle_connection(connection)
+        finally:
+            transport = self.transports.pop(connection, None)
+            if transport is not None and isinstance(transport.writer, asyncio.StreamWriter):
+                transport.writer.close()
 
     async def drain_writers(self) -> None:
         """mitmproxy's back-pressure: after each read, before the next."""
