@@ -5,7 +5,7 @@
 
 The same addons, listeners and layers as `lyncgate serve`, with the tools' own full flows beside them:
 handy to look inside, slow, and not for production (no drain, no admin listener). Listeners come from
-rules.yaml; the tool's own --mode is not used.
+rules.yaml; the tool's own --mode is not used, and with `-n` it does not open its own port (8080) first.
 """
 
 from __future__ import annotations

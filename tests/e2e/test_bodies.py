@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import json
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -114,7 +114,9 @@ async def received_body(stream: Stream, size: int, *, chunked: bool) -> AsyncIte
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("transfer", [upload, download])
-def test_300_megabytes(transfer, chunked: bool, lab: Lab, edge: Edge) -> None:
+def test_300_megabytes(
+    transfer: Callable[..., Awaitable[tuple[int, bytes]]], chunked: bool, lab: Lab, edge: Edge
+) -> None:
     names = lab.names(edge)
 
     async def once(size: int) -> tuple[int, bytes]:
