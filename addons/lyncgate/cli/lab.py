@@ -5,12 +5,14 @@ lyncgate lab --dir D --json               keep the files in D; one line of JSON 
 lyncgate lab --dir D --member fe01        one front end in this process, of the lab planned in D
 lyncgate lab --traces T --skew fe01=2.5   traces of all servers, one of which is 2.5 s ahead
 lyncgate lab --scenario office.yaml       people, policies and dial plans of your own (docs/scenario.md)
+lyncgate lab --fault F20,F37=5            with things that go wrong (docs/faults.md)
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import signal
 import tempfile
@@ -22,6 +24,9 @@ import typer
 from lyncgate.cli.rules import show_problems
 from lyncgate.lab import topology
 from lyncgate.lab.estate import Estate
+from lyncgate.lab.faults import table
+from lyncgate.lab.faults.catalogue import CATALOGUE, UnknownFaultError, choose
+from lyncgate.lab.faults.fault import Faults
 from lyncgate.lab.plan import PlanError
 from lyncgate.lab.scenario.load import load_scenario
 from lyncgate.lab.scenario.scenario import Scenario
@@ -51,9 +56,26 @@ def lab(
             help="NAME=SECONDS by which the clock of a server's trace is ahead; can be given again."
         ),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What is wrong: F20, or F20,F37=5; can be given again. See --list-faults."),
+    ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Say what can go wrong, and nothing else.")
+    ] = False,
+    dns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|pool",
+            help="Serve DNS; public names lead to this address, an edge's, or straight to the pool.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say what runs where in one line of JSON.")] = False,
 ) -> None:
     """Run the embedded pool on loopback, with real TLS and NTLM, until SIGTERM or Ctrl-C."""
+    if list_faults:
+        typer.echo(table.as_json() if as_json else table.as_text())
+        return
     if unknown := set(member or ()) - set(topology.MEMBERS):
         raise typer.BadParameter(f"no such member: {', '.join(sorted(unknown))}", param_hint="--member")
     if member and directory is None:
@@ -64,6 +86,8 @@ def lab(
         )
     skews = dict(map(_read_skew, skew or ()))
     people = _read_scenario(scenario) if scenario else None
+    faults = _read_faults(fault or [])
+    proxy = None if dns in (None, "pool") else _read_address(dns)
     with contextlib.ExitStack() as cleanup:
         if directory is None:
             directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lyncgate-lab-")))
@@ -74,9 +98,10 @@ def lab(
             scenario=people,
             trace=traces or False,
             skew=skews,
+            faults=faults,
         )
         try:
-            asyncio.run(_run(start, as_json=as_json))
+            asyncio.run(_run(start, serve_dns=dns is not None, proxy=proxy, as_json=as_json))
         except PlanError as error:
             raise typer.BadParameter(str(error), param_hint="--dir") from None
 
@@ -91,6 +116,22 @@ def _read_skew(given: str) -> tuple[str, float]:
         raise typer.BadParameter(f"{given}: {error}", param_hint="--skew") from None
 
 
+def _read_faults(given: list[str]) -> Faults:
+    try:
+        return Faults(choose(",".join(given)))
+    except UnknownFaultError as error:
+        raise typer.BadParameter(str(error), param_hint="--fault") from None
+
+
+def _read_address(given: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(given))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{given!r} is neither pool nor an IPv4 address", param_hint="--dns"
+        ) from None
+
+
 def _read_scenario(path: Path) -> Scenario:
     try:
         text = path.read_text(encoding="utf-8")
@@ -103,11 +144,19 @@ def _read_scenario(path: Path) -> Scenario:
     return scenario
 
 
-async def _run(start: contextlib.AbstractAsyncContextManager[Estate], *, as_json: bool) -> None:
+async def _run(
+    start: contextlib.AbstractAsyncContextManager[Estate],
+    *,
+    serve_dns: bool,
+    proxy: str | None,
+    as_json: bool,
+) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with start as estate:
+        if serve_dns:
+            await estate.start_dns(proxy)
         typer.echo(json.dumps(estate.describe()) if as_json else _text(estate))
         await stop.wait()
 
@@ -127,6 +176,12 @@ def _text(estate: Estate) -> str:
             external = f"external https {ports.external_https} http {ports.external_http}"
             internal = f"internal https {ports.internal_https} http {ports.internal_http}"
             lines.append(f"  {name:5} {spec.address}  {external}, {internal}, SIP {ports.sip}  {spec.pool}")
+    lines += [
+        f"  dns   {':'.join(map(str, server.address))}  {view} view" for view, server in estate.dns.items()
+    ]
+    for at, wrong in estate.proxies.items():
+        lines.append(f"  wrong {at}  https {wrong.https[1]} http {wrong.http[1]}  a bad proxy")
+    lines += [f"fault {code}: {CATALOGUE[code].title}" for code in estate.faults.codes]
     users = estate.people.users
     some = ", ".join(f"{user.sip} ({user.password})" for user in users[:3])
     lines.append(f"{len(users)} users, such as {some}; scenario.yaml there has all. Stop with Ctrl-C.")

@@ -22,6 +22,8 @@ from lyncgate.lab.directory import Directory
 from lyncgate.lab.dns import estate as dns
 from lyncgate.lab.dns.client import Resolver
 from lyncgate.lab.dns.server import LOG_FILE, DnsServer, QueryLog
+from lyncgate.lab.faults.badproxy import DOOR, BadProxy
+from lyncgate.lab.faults.fault import NO_FAULTS, Faults
 from lyncgate.lab.frontend import FrontEnd
 from lyncgate.lab.inside.push import PushRelay
 from lyncgate.lab.inside.trace import NO_TRACE, Tracer, TraceWriter
@@ -34,19 +36,25 @@ from lyncgate.lab.ports import Ports
 from lyncgate.lab.scenario.scenario import Scenario
 from lyncgate.lab.ucwa import POLL_MINIMUM, Json
 
+NAMES_FILE = "names.json"  # what phones resolve by that go straight to the lab, or to its bad proxy
+
 type Server = FrontEnd | AccessEdge | OfficeWebApps
 
 
 class Estate:
     """A running lab. Make it with `start`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, faults: Faults = NO_FAULTS) -> None:
         self._plan = plan
-        self.people = Directory(plan.scenario)
+        self.faults = faults
+        self.proxies: dict[str, BadProxy] = {}
+        self.people = Directory(faults.scenario(plan.scenario))
         self.pools = {
             name: Pool(spec, self.people, plan.secret, plan.poll_minimum)
             for name, spec in topology.POOLS.items()
         }
+        for pool in self.pools.values():
+            faults.throw_switches(pool)
         self._accounts = Accounts(plan.accounts)
         self._running: dict[str, Server] = {}
         self._tracers: dict[str, Tracer] = {}
@@ -65,21 +73,23 @@ class Estate:
         members: Iterable[str] | None = None,
         poll_minimum: float = POLL_MINIMUM,
         scenario: Scenario | None = None,
+        faults: Faults = NO_FAULTS,
         trace: bool | Path = False,
         skew: Mapping[str, float] | None = None,
     ) -> AsyncIterator[Estate]:
         """Run a new lab in `directory`, or only `members` of the lab that is planned there already.
 
         `poll_minimum`: seconds, the shortest time-out that a poll may ask for (UCWA's own is 180).
-        `scenario`: who there is in a new lab, None: the lab's own users. `trace`: whether servers write
-        traces (inside.trace), and where; True: in `traces` of `directory`. `skew`: seconds by which the
-        clock of a server's trace is ahead, by the server's name.
+        `scenario`: who there is in a new lab, None: the lab's own users. `faults`: what is wrong with it; bad
+        proxies run in a whole lab only. `trace`: whether servers write traces (inside.trace), and where;
+        True: in `traces` of `directory`. `skew`: seconds by which the clock of a server's trace is ahead, by
+        the server's name.
         """
         if members is None:
-            plan = Plan.create(directory, poll_minimum, scenario)
+            plan = Plan.create(directory, poll_minimum, scenario, faults)
         else:
             plan = cls.prepare(directory, poll_minimum, scenario)
-        estate = cls(plan)
+        estate = cls(plan, faults)
         if trace:
             estate._traces = directory / "traces" if trace is True else trace
         estate._skew = skew or {}
@@ -89,8 +99,15 @@ class Estate:
                 await estate.start_member(name)
             if "sip" in names:  # who runs the Access Edge has the partners too
                 await estate.push.start(plan.listen)
+            if members is None:
+                for proxy in faults.proxies(plan.ports, plan.directory):
+                    await proxy.start()
+                    estate.proxies[proxy.spec.at] = proxy
+                estate.names_without_edge().write(plan.directory / NAMES_FILE)
             yield estate
         finally:
+            while estate.proxies:
+                await estate.proxies.popitem()[1].stop()
             for name in tuple(estate._running):
                 await estate.stop_member(name)
             await estate.push.stop()
@@ -125,7 +142,8 @@ class Estate:
                 self._accounts,
                 self.ports,
                 self.directory,
-                tracer=self._tracer(name),
+                self.faults,
+                self._tracer(name),
             )
         elif spec.role is topology.Role.ACCESS_EDGE:
             server = AccessEdge(
@@ -162,11 +180,14 @@ class Estate:
         return tracer
 
     async def start_dns(self, proxy: str | None = None) -> None:
-        """Serve the zones of both views; public names lead to `proxy`, the address of an edge, or straight
-        to the front ends. Queries are in `dns_log` and in the file `dns.log`."""
+        """Serve the zones of both views; public names lead to `proxy`, the address of an edge, or to the bad
+        proxy that a fault put there, or straight to the front ends. Queries are in `dns_log` and in the file
+        `dns.log`."""
+        proxy = proxy or (DOOR if DOOR in self.proxies else None)
         self.dns_log = QueryLog(self.directory / LOG_FILE)
         for view in dns.View:
-            self.dns[view] = DnsServer(view, dns.zone(view, proxy), self.dns_log)
+            zone = self.faults.zone(view, dns.zone(view, proxy))
+            self.dns[view] = DnsServer(view, zone, self.dns_log)
             await self.dns[view].start()
 
     async def stop_dns(self) -> None:
@@ -180,7 +201,14 @@ class Estate:
     def resolver(self, view: dns.View, proxy: tuple[Address, Address] | None = None) -> Resolver:
         """What a phone outside or inside resolves by; `proxy`: the HTTP and HTTPS listeners of an edge, whose
         address was given to `start_dns`."""
-        return Resolver(self.dns[view].address, dns.ports(view, self.ports, proxy))
+        return Resolver(self.dns[view].address, dns.ports(view, self.ports, proxy) | self._proxy_ports())
+
+    def _proxy_ports(self) -> dict[Address, Address]:
+        return {
+            (at, port): where
+            for at, proxy in self.proxies.items()
+            for port, where in ((80, proxy.http), (443, proxy.https))
+        }
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -231,7 +259,12 @@ class Estate:
 
     def names_without_edge(self, member: str = "fe01") -> NameMap:
         """The same with no edge: public names lead straight to the external ports of a front end or Director,
-        those of the other pools to their first member."""
+        those of the other pools to their first member; all to a bad proxy that a fault put before them.
+        Of a lab that runs in another process, it is what that has written down."""
+        if not self._running and (told := self.directory / NAMES_FILE).exists():
+            return NameMap.read(told)
+        if door := self.proxies.get(DOOR):
+            return self.names(door.http, door.https)
         straight: list[NameRule] = []
         for pool in topology.POOLS.values():
             if member not in pool.members:
@@ -248,6 +281,7 @@ class Estate:
         """Internal names don't exist outside; SIP goes to the Access Edge and has no other names."""
         access_edge = (topology.MEMBERS["sip"].address, self.ports.sip)
         return (
+            *self.faults.names(self._proxy_ports()),
             NameRule("lyncdiscoverinternal.*", None, None),
             NameRule("*.local", None, None),
             NameRule(topology.SIP_HOST, 5061, access_edge),
@@ -266,6 +300,8 @@ class Estate:
                 name: {"address": topology.MEMBERS[name].address, "pool": topology.MEMBERS[name].pool}
                 for name in self._running
             },
+            "faults": self.faults.codes,
+            "proxies": {at: {"http": p.http, "https": p.https} for at, p in self.proxies.items()},
             "dns": {view: server.address for view, server in self.dns.items()},
             "users": {user.sip: {"password": user.password, "home": user.home} for user in self.people.users},
         }

@@ -16,6 +16,7 @@ from pathlib import Path
 from lyncgate.lab import autodiscover, certprov, content, mobility, oauthtoken, webticket
 from lyncgate.lab.authority import server_context
 from lyncgate.lab.call import Call, foreign_origin, page
+from lyncgate.lab.faults.fault import NO_FAULTS, Faults
 from lyncgate.lab.inside.member import Inside
 from lyncgate.lab.inside.trace import NO_TRACE, Tracer
 from lyncgate.lab.ntlm import Accounts, ConnectionAuth
@@ -93,10 +94,12 @@ class FrontEnd:
         accounts: Accounts,
         ports: Ports,
         certificates: Path,
+        faults: Faults = NO_FAULTS,
         tracer: Tracer = NO_TRACE,
     ) -> None:
         self.spec = spec
         self.pool = pool
+        self._serve = faults.around(self._dispatch)
         self._pools = pools
         self._accounts = accounts
         self._ports = ports
@@ -139,13 +142,8 @@ class FrontEnd:
         async def handle(request: Request, auth: ConnectionAuth) -> Response:
             host = (request.header("host") or "").lower().partition(":")[0]
             path = request.path.lower()
-            service = find_service(host, path, self.spec.role)
-            if service is None:
-                response = page(404, "404 - File or directory not found.")
-            elif not secure and service not in PLAIN_HTTP:
-                response = page(403, "403.4 - Forbidden: SSL is required to view this resource.")
-            else:
-                call = Call(
+            response = await self._serve(
+                Call(
                     request,
                     auth,
                     location,
@@ -158,7 +156,7 @@ class FrontEnd:
                     self.inside,
                     self._user_certificates,
                 )
-                response = foreign_origin(call) or await service(call)
+            )
             if auth.farewell:
                 response.headers.append(("WWW-Authenticate", f"Negotiate {auth.farewell}"))
                 auth.farewell = None
@@ -168,3 +166,11 @@ class FrontEnd:
             return response
 
         return handle
+
+    async def _dispatch(self, call: Call) -> Response:
+        service = find_service(call.host, call.path, self.spec.role)
+        if service is None:
+            return page(404, "404 - File or directory not found.")
+        if not call.secure and service not in PLAIN_HTTP:
+            return page(403, "403.4 - Forbidden: SSL is required to view this resource.")
+        return foreign_origin(call) or await service(call)

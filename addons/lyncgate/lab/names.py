@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import json
+from pathlib import Path
 
 type Address = tuple[str, int]
 
@@ -48,6 +50,16 @@ class NameMap:
             return self.resolve(host, 443)[0]
         except NoSuchNameError:
             return self.resolve(host, 80)[0]
+
+    def write(self, file: Path) -> None:
+        """For another process."""
+        file.write_text(json.dumps([dataclasses.astuple(rule) for rule in self.rules]))
+
+    @classmethod
+    def read(cls, file: Path) -> NameMap:
+        """What `write` wrote."""
+        rules = json.loads(file.read_text())
+        return cls(tuple(NameRule(host, port, tuple(to) if to else None) for host, port, to in rules))
 
     def connect_to(self) -> list[str]:
         """The rules as `HOST:PORT:ADDRESS:PORT`, what the SIPE driver's --connect-to takes."""

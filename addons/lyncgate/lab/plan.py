@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lyncgate.lab import authority, topology, usercertificates
 from lyncgate.lab.directory import Directory
+from lyncgate.lab.faults.fault import NO_FAULTS, Faults
 from lyncgate.lab.ports import Ports, Reserved, bound, reserve
 from lyncgate.lab.scenario.load import default_scenario, load_scenario
 from lyncgate.lab.scenario.scenario import Scenario
@@ -47,15 +48,20 @@ class Plan:
 
     @classmethod
     def create(
-        cls, directory: Path, poll_minimum: float = POLL_MINIMUM, scenario: Scenario | None = None
+        cls,
+        directory: Path,
+        poll_minimum: float = POLL_MINIMUM,
+        scenario: Scenario | None = None,
+        faults: Faults = NO_FAULTS,
     ) -> Plan:
         """Make everything new in `directory`, which is made if need be. `scenario`: None is the lab's own."""
         scenario = scenario or default_scenario()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        authority.write_certificates(directory)
+        authority.write_certificates(directory, faults.write_certificates)
         usercertificates.write_authority(directory)
         authority.write_private(directory / SCENARIO_FILE, scenario.text.encode())
-        authority.write_private(directory / ACCOUNTS_FILE, Directory(scenario).ntlm_accounts().encode())
+        accounts = Directory(faults.scenario(scenario)).ntlm_accounts()
+        authority.write_private(directory / ACCOUNTS_FILE, accounts.encode())
         ports, reserved = reserve([member.address for member in topology.MEMBERS.values()])
         plan = cls(directory, secrets.token_bytes(32), ports, scenario, poll_minimum, reserved)
         written = {

@@ -7,7 +7,7 @@ A fault is an entry of words and effects. Effects are data, a kind for each plac
     Proxy               a proxy between phones and pool, bad in some way (badproxy)
     People              another directory
     Pools               a switch that a pool has anyway
-    PoolCertificates    what servers show each other inside
+    Certificates        what servers show, also to each other
 
 Some have an amount (`F37=5`: seconds that a proxy waits): `effects` is a function of it.
 """
@@ -21,7 +21,6 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from lyncgate.lab import topology
 from lyncgate.lab.authority import Authority, write_private
 from lyncgate.lab.call import Call
 from lyncgate.lab.dns.estate import View
@@ -67,13 +66,13 @@ class Pools:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class PoolCertificates:
-    """What the servers of every pool show; `mutual`: good for the client's side of mutual TLS, too."""
+class Certificates:
+    """Servers show others than they should: (certificate, key), PEM, by the name of their file."""
 
-    mutual: bool
+    issue: Callable[[Authority], Mapping[str, tuple[bytes, bytes]]]
 
 
-type Effect = Dns | Services | Proxy | People | Pools | PoolCertificates
+type Effect = Dns | Services | Proxy | People | Pools | Certificates
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class Faults:
         self._dns = [effect for effect in effects if isinstance(effect, Dns)]
         self._steps = [effect.step for effect in effects if isinstance(effect, Services)]
         self._pools = [effect.change for effect in effects if isinstance(effect, Pools)]
-        self._mutual = all(effect.mutual for effect in effects if isinstance(effect, PoolCertificates))
+        self._issue = [effect.issue for effect in effects if isinstance(effect, Certificates)]
         self._people = [effect.change for effect in effects if isinstance(effect, People)]
         wrong: dict[str, list[Proxy]] = {}
         for effect in effects:
@@ -161,11 +160,11 @@ class Faults:
         return tuple(rules)
 
     def write_certificates(self, authority: Authority, directory: Path) -> None:
-        """The certificates that bad proxies show, and bad ones of pools, signed while the authority is at
+        """What bad proxies show, and servers in place of what they have, signed while the authority is at
         hand."""
         issued = {p.at: p.certificate.issue(authority) for p in self._proxies if p.certificate}
-        if not self._mutual:
-            issued |= {n: authority.issue(topology.pool_names(pool)) for n, pool in topology.POOLS.items()}
+        for issue in self._issue:
+            issued |= issue(authority)
         for name, (certificate, key) in issued.items():
             write_private(directory / f"{name}.pem", certificate)
             write_private(directory / f"{name}.key", key)

@@ -7,13 +7,14 @@ import dataclasses
 import re
 
 from lyncgate.lab import topology
+from lyncgate.lab.authority import Authority
 from lyncgate.lab.call import Call, page
 from lyncgate.lab.dns.estate import View
 from lyncgate.lab.dns.zone import Record
 from lyncgate.lab.faults.badproxy import HOLE, Passing, Proxy
 from lyncgate.lab.faults.discovery import ROOT
-from lyncgate.lab.faults.fault import Dns, Effect, Fault, People, PoolCertificates, Pools, Services, always
-from lyncgate.lab.faults.steps import Serve, Step, afterwards, beforehand, error, instead, on, under
+from lyncgate.lab.faults.fault import Certificates, Dns, Effect, Fault, People, Pools, Services, always
+from lyncgate.lab.faults.steps import MOBILITY, Serve, Step, afterwards, beforehand, error, instead, on, under
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.scenario.policies import MobilityPolicy
 from lyncgate.lab.scenario.scenario import Scenario
@@ -108,6 +109,14 @@ def _at_most(pending: float) -> tuple[Effect, ...]:
     return (Pools(limit),)
 
 
+def _not_for_clients(authority: Authority) -> dict[str, tuple[bytes, bytes]]:
+    return {name: authority.issue(topology.pool_names(pool)) for name, pool in topology.POOLS.items()}
+
+
+def _not_ours(_authority: Authority) -> dict[str, tuple[bytes, bytes]]:
+    return {"push": Authority().issue((topology.PUSH_HOST,), mutual=True)}
+
+
 def _internal_mcx(call: Call, response: Response) -> Response:
     if isinstance(response.body, bytes):
         spec = call.pool.spec
@@ -177,7 +186,7 @@ FAULTS = (
         "404 ApplicationNotFound right after 201; X-MS-Server-Fqdn alternates",
         "signs in, loses its application with the poll, begins anew",
         Stage.NOTIFICATIONS,
-        lambda _amount: (Services(_apart()), Proxy(steps=(beforehand(_next_member),))),
+        lambda _amount: (Services(on(under(*MOBILITY), _apart())), Proxy(steps=(beforehand(_next_member),))),
     ),
     Fault(
         "F40",
@@ -185,7 +194,7 @@ FAULTS = (
         "the global mobility policy has EnableMobility False",
         "403 for POST applications; a fault of MCX for InitiateSession",
         "is told that the user may not",
-        Stage.REGISTER,
+        Stage.MOBILITY_POLICY,
         always(People(_mobility_off)),
     ),
     Fault(
@@ -195,7 +204,7 @@ FAULTS = (
         "the service is reached, and fails; no REGISTER on 5086 or 5087",
         "has a ticket, and no session",
         Stage.REGISTER,
-        always(PoolCertificates(mutual=False)),
+        always(Certificates(_not_for_clients)),
     ),
     Fault(
         "F42",
@@ -204,8 +213,8 @@ FAULTS = (
         "X-MS-Server-Fqdn alternates; NoSuchSession right after InitiateSession",
         "Lync 2010 loses its session (in the field iPhone and Windows Phone did, Android not; here all do)",
         Stage.NOTIFICATIONS,
-        lambda _amount: (Services(_apart()), Proxy(steps=(beforehand(_next_member),))),
-        device="android2010",
+        lambda _amount: (Services(on(under(*MOBILITY), _apart())), Proxy(steps=(beforehand(_next_member),))),
+        device="wp75",
     ),
     Fault(
         "F43",
@@ -215,7 +224,7 @@ FAULTS = (
         "iOS fails, Android and Windows are fine; with one front end all is well",
         Stage.NOTIFICATIONS,
         lambda _amount: (
-            Services(_apart()),
+            Services(on(under(*MOBILITY), _apart())),
             Proxy(steps=(_by_cookie(AFFINITY_COOKIE, "; path=/; secure", every_response=True),)),
         ),
     ),
@@ -227,7 +236,7 @@ FAULTS = (
         "as F43, even with clients that keep cookies",
         Stage.NOTIFICATIONS,
         lambda _amount: (
-            Services(_apart()),
+            Services(on(under(*MOBILITY), _apart())),
             Proxy(
                 steps=(
                     _by_cookie(
@@ -281,18 +290,20 @@ FAULTS = (
         "certificate provisioning is not published",
         "the proxy has no rule for /CertProv",
         "404 of the proxy for /CertProv; no X-MS-Server-Fqdn on it",
-        "clients that sign in with a certificate fail; the others don't notice",
-        None,
+        "clients that want a certificate fail: Lync 2010 on Windows Phone, desktops; others don't notice",
+        Stage.CERTIFICATE,
         always(Proxy(steps=(on(under("/certprov"), instead(error(404, "Not published"))),))),
+        device="wp75",
     ),
     Fault(
         "F49",
         "no push notifications",
-        "the push service can't be reached by federation: no SRV record, and nobody there",
+        "federation fails: no SRV record, and the Access Edge does not trust the push service's certificate",
         "no _sipfederationtls._tcp record; 504 for MESSAGE to the push service",
         "signs in, and hears of nothing while it is in the background",
         None,
-        always(Dns(gone=("_sipfederationtls._tcp.*",))),
+        always(Dns(gone=("_sipfederationtls._tcp.*",)), Certificates(_not_ours)),
+        device="wp75",
     ),
     Fault(
         "F50",

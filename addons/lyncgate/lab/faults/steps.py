@@ -86,6 +86,8 @@ def beforehand[C](change: Callable[[C], C]) -> Step[C]:
 
 # where
 
+MOBILITY = ("/ucwa", "/mcx")
+
 
 def under(*prefixes: str) -> Callable[[Asked], bool]:
     """Paths, in lower case, and what lies below them."""

@@ -9,6 +9,7 @@ from lyncgate.lab.call import Call, diagnostics
 from lyncgate.lab.faults.badproxy import Proxy
 from lyncgate.lab.faults.fault import Fault, People, Pools, Services, always
 from lyncgate.lab.faults.steps import (
+    MOBILITY,
     Asked,
     Serve,
     Step,
@@ -27,7 +28,6 @@ from lyncgate.lab.websettings import ANONYMOUS, PASSIVE
 from lyncgate.lync.stages import Stage
 
 TICKET = "/webticket/webticketservice.svc"
-MOBILITY = ("/ucwa", "/mcx")
 
 
 def _proves(call: Asked) -> bool:
@@ -49,11 +49,9 @@ def _refused(status: int, number: int, reason: str, *headers: tuple[str, str]) -
 
 
 def _negotiate_only(_call: Call, response: Response) -> Response:
-    response.headers = [
-        field
-        for field in response.headers
-        if not (field[0].lower() == "www-authenticate" and field[1].startswith("NTLM"))
-    ]
+    if any(name == "WWW-Authenticate" and value.startswith("NTLM") for name, value in response.headers):
+        response.headers = [field for field in response.headers if field[0] != "WWW-Authenticate"]
+        response.headers.append(("WWW-Authenticate", "Negotiate"))
     return response
 
 

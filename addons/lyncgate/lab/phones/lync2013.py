@@ -44,7 +44,9 @@ class Lync2013(Device):
         await self._create(url)
         await self.line.close(but=url)
         await self._get(Stage.MOBILITY_POLICY, "policies")
-        await self._get(Stage.PROVISIONING, "callForwardingSettings")
+        await self._get(
+            Stage.PROVISIONING, "callForwardingSettings", refused="not enabled for Enterprise Voice"
+        )
         try:
             async with asyncio.TaskGroup() as together:
                 together.create_task(self._poll())
@@ -134,13 +136,17 @@ class Lync2013(Device):
                     else:
                         step.got(reply, 200)
 
-    async def _get(self, stage: Stage, relation: str) -> Json | None:
-        """The resource behind a link, None if there is no such link."""
+    async def _get(self, stage: Stage, relation: str, *, refused: str = "") -> Json | None:
+        """The resource behind a link, None if there is no such link. `refused`: what a 403 means, if it is
+        no failure; None then, too."""
         url = self._links.get(relation)
         if url is None:
             return None
-        async with self.line.ask(stage, "GET", url, self.desk.proof) as (step, reply):
-            document = _document(reply)
+        async with self.line.ask(stage, "GET", url, self.desk.proof, expect=None) as (step, reply):
+            if refused and reply.status == 403:
+                step.detail = refused
+                return None
+            document = _document(step.got(reply, 200))
             step.detail = _plain(document) or relation
         return document
 
