@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -46,6 +47,24 @@ class TestDiscovery:
 
     def test_paths_are_the_same_in_any_case(self, client):
         assert root(client.ask("GET", f"{WEB}{AUTODISCOVER.upper()}", [XML])).href("User") == USER
+
+    def test_domain_document_is_for_anyone_and_names_services(self, client):
+        document = ET.fromstring(client.ask("GET", f"{WEB}{AUTODISCOVER}/domain", [XML]).body)
+        links = {link.get("token"): link.get("href") for link in document.iterfind("Domain/Link")}
+        assert links["External/AuthBroker"] == f"{WEB}/Reach/sip.svc"
+        assert links["External/Ucwa"] == APPLICATIONS
+        assert set(links) == {
+            f"{side}/{service}"
+            for side in ("Internal", "External")
+            for service in ("Autodiscover", "AuthBroker", "Ucwa")
+        }
+        assert (
+            client.ask("GET", f"{WEB}{AUTODISCOVER}/domain", [("Accept", "application/json")]).status == 200
+        )
+
+    def test_cross_domain_frame_is_a_page(self, client):
+        reply = client.ask("GET", f"{WEB}/Autodiscover/XFrame/XFrame.html")
+        assert (reply.status, reply.header("content-type")) == (200, "text/html; charset=utf-8")
 
     def test_user_without_a_ticket_is_told_where_tickets_are_had(self, client):
         reply = client.ask("GET", USER, [XML])

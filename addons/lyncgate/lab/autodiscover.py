@@ -3,7 +3,7 @@
 - root: on plain HTTP the single Redirect token, on HTTPS the pool's links, with the query echoed;
 - user and oauth/user: 401 without a ticket, then the document; only a Redirect for a user of another
   pool; 404 with an empty body for a user that is homed nowhere;
-- domain: the root's links without `User`, to anyone (its exact links are a guess).
+- domain: the pool's own services, to anyone.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ async def root(call: Call) -> Response:
 
 async def domain(call: Call) -> Response:
     """The domain document, without authentication."""
-    links = tuple(link for link in _service_links(call) if link[0] != "User")
-    return _answer(documents.root_document(links, _accept(call), call.location))
+    links = documents.domain_links(call.pool.spec.web, call.pool.spec.fqdn)
+    return _answer(documents.domain_document(links, _accept(call), call.location))
 
 
 async def user(call: Call) -> Response:

@@ -1,7 +1,7 @@
-"""The lesser services of the external site: pages, address book, group expansion, meeting content.
+"""The lesser services of the external site: pages, and meeting content.
 
-Only what crosses a proxy in its own way matters here: a page by Host, a Windows challenge, a body of
-hundreds of megabytes in either direction (protocol reference §8, §9.12).
+Only what crosses a proxy in its own way matters here: a page by Host, a body of hundreds of megabytes in
+either direction (protocol reference §8, §9.12).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 
-from lyncgate.lab.call import Call, json_answer, method_not_allowed, page, windows_challenge
+from lyncgate.lab.call import Call, json_answer, method_not_allowed, page
 from lyncgate.lab.web import KIB, Response
 
 MAX_DOWNLOAD = 1 << 40  # bytes
@@ -26,10 +26,9 @@ async def dialin(_call: Call) -> Response:
     return page(200, "Dial-in conferencing")
 
 
-async def windows_only(call: Call) -> Response:
-    """`/abs`, `/GroupExpansion`: nothing to be had without Windows authentication; little with it."""
-    await call.request.read()
-    return windows_challenge(call) or page(200, f"Hello {call.auth.principal}")
+async def xframe(_call: Call) -> Response:
+    """The page by which scripts of other sites call UCWA. The real one's script is not ours to repeat."""
+    return page(200, "XFrame")
 
 
 async def upload(call: Call) -> Response:

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from lyncgate.lab import autodiscover, certprov, content, mobility, oauthtoken, webticket
+from lyncgate.lab import addressbook, autodiscover, certprov, content, mobility, oauthtoken, webticket
 from lyncgate.lab.authority import server_context
 from lyncgate.lab.call import Call, foreign_origin, page
 from lyncgate.lab.faults.fault import NO_FAULTS, Faults
@@ -22,14 +22,17 @@ from lyncgate.lab.inside.trace import NO_TRACE, Tracer
 from lyncgate.lab.ntlm import Accounts, ConnectionAuth
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
+from lyncgate.lab.scenario.scenario import PHOTOS
 from lyncgate.lab.sip import SipServer
 from lyncgate.lab.topology import DIALIN_HOST, MEET_HOST, AccessLocation, MemberSpec, Role
 from lyncgate.lab.usercertificates import UserCertificates
 from lyncgate.lab.web import Handler, Request, Response, Site
+from lyncgate.lync.autodiscover import XFRAME
 
 type Service = Callable[[Call], Awaitable[Response]]
 
 _TICKET = "/webticket/webticketservice.svc"
+_EXPANSION = "/groupexpansion/service.svc"
 
 # (lower-case path, also for what lies under it, service), first match wins.
 SERVICES: tuple[tuple[str, bool, Service], ...] = (
@@ -37,6 +40,7 @@ SERVICES: tuple[tuple[str, bool, Service], ...] = (
     (f"{autodiscover.ROOT}/user", False, autodiscover.user),
     (f"{autodiscover.ROOT}/oauth/user", False, autodiscover.oauth_user),
     (f"{autodiscover.ROOT}/domain", False, autodiscover.domain),
+    (XFRAME.lower(), False, content.xframe),
     (f"{_TICKET}/mex", False, webticket.mex),
     (_TICKET, False, webticket.issue),
     (f"{_TICKET}/winntlm", False, webticket.issue_by_ntlm),
@@ -47,8 +51,11 @@ SERVICES: tuple[tuple[str, bool, Service], ...] = (
     (certprov.MEX.lower(), False, certprov.mex),
     (certprov.SIGNED.lower(), False, certprov.get_and_publish),
     *((collection, True, mobility.applications) for collection in mobility.COLLECTIONS),
-    ("/abs/handler", True, content.windows_only),
-    ("/groupexpansion/service.svc", True, content.windows_only),
+    (PHOTOS, True, addressbook.photo),
+    (addressbook.FILES, True, addressbook.download),
+    (_EXPANSION, False, addressbook.expansion),
+    (f"{_EXPANSION}/mex", False, addressbook.mex),
+    (f"{_EXPANSION}/webticket_bearer", False, addressbook.search),
     ("/datacollabweb/ext/handler", False, content.upload),
     ("/collabcontent", True, content.download),
     ("/meet", True, content.meet),

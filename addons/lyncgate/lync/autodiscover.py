@@ -35,7 +35,7 @@ UCWA_XML = "application/xml"
 _OFFERS = (JSON, XML, UCWA_JSON, UCWA_XML)
 
 _UCWA_NAMESPACE = "http://schemas.microsoft.com/rtc/2012/03/ucwa"
-_XFRAME = "/Autodiscover/XFrame/XFrame.html"
+XFRAME = "/Autodiscover/XFrame/XFrame.html"
 _QUERY_SAFE = bytes(range(0x21, 0x7F))
 _LARGEST = 256 * 1024  # bytes; real documents have 2 to 4 KiB
 
@@ -114,10 +114,18 @@ def user_links(external: str, internal: str) -> Links:
         ("Internal/Ucwa", inside + "/ucwa/v1/applications"),
         ("External/Ucwa", outside + "/ucwa/v1/applications"),
         ("Ucwa", outside + "/ucwa/v1/applications"),
-        ("Internal/XFrame", inside + _XFRAME),
-        ("External/XFrame", outside + _XFRAME),
-        ("XFrame", outside + _XFRAME),
+        ("Internal/XFrame", inside + XFRAME),
+        ("External/XFrame", outside + XFRAME),
+        ("XFrame", outside + XFRAME),
         ("Self", f"{outside}{AUTODISCOVER_ROOT}/user"),
+    )
+
+
+def domain_links(external: str, internal: str) -> Links:
+    """The links of a domain document: those of the services that need no user (protocol reference §2.3)."""
+    kinds = ("Autodiscover", "AuthBroker", "Ucwa")
+    return tuple(
+        (token, href) for token, href in user_links(external, internal) if token.partition("/")[2] in kinds
     )
 
 
@@ -140,6 +148,13 @@ def user_document(
     """The user resource, for the holder of a ticket. `sip` is None when `links` is a Redirect to the
     user's home pool."""
     return _document("User", links, sip, accept, access_location)
+
+
+def domain_document(
+    links: Sequence[tuple[str, str]], accept: bytes | None, access_location: str = "External"
+) -> Document:
+    """The domain resource, for anyone who asks."""
+    return _document("Domain", links, None, accept, access_location)
 
 
 def _document(
@@ -202,13 +217,15 @@ def _relations(name: str, links: Sequence[tuple[str, str]]) -> list[tuple[str, s
         return [("redirect", known["Redirect"])]
     own = known.get("Self", "")
     origin = own[: own.find("/", len("https://"))]
+    if name == "Domain":  # in this form clients have no use for it; our guess
+        return [("self", known["External/Autodiscover"]), ("applications", known["External/Ucwa"])]
     if name == "User":
         return [
             ("self", own),
             ("applications", f"{origin}/ucwa/oauth/v1/applications"),
-            ("xframe", origin + _XFRAME),
+            ("xframe", origin + XFRAME),
         ]
-    return [("self", own), ("user", known.get("OAuth", "")), ("xframe", origin + _XFRAME)]
+    return [("self", own), ("user", known.get("OAuth", "")), ("xframe", origin + XFRAME)]
 
 
 def _ucwa_xml(name: str, relations: list[tuple[str, str]]) -> bytes:
