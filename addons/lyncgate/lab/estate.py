@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lyncgate.lab import rules, topology
 from lyncgate.lab.accessedge import AccessEdge
+from lyncgate.lab.authority import write_private
 from lyncgate.lab.directory import Directory
 from lyncgate.lab.dns import estate as dns
 from lyncgate.lab.dns.client import Resolver
@@ -103,7 +104,8 @@ class Estate:
                 for proxy in faults.proxies(plan.ports, plan.directory):
                     await proxy.start()
                     estate.proxies[proxy.spec.at] = proxy
-                estate.names_without_edge().write(plan.directory / NAMES_FILE)
+                resolved = estate.names_without_edge().to_json()
+                write_private(plan.directory / NAMES_FILE, resolved.encode())
             yield estate
         finally:
             while estate.proxies:
@@ -262,7 +264,7 @@ class Estate:
         those of the other pools to their first member; all to a bad proxy that a fault put before them.
         Of a lab that runs in another process, it is what that has written down."""
         if not self._running and (told := self.directory / NAMES_FILE).exists():
-            return NameMap.read(told)
+            return NameMap.from_json(told.read_text())
         if door := self.proxies.get(DOOR):
             return self.names(door.http, door.https)
         straight: list[NameRule] = []

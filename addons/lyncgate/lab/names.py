@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import json
-from pathlib import Path
 
 type Address = tuple[str, int]
 
@@ -51,14 +50,14 @@ class NameMap:
         except NoSuchNameError:
             return self.resolve(host, 80)[0]
 
-    def write(self, file: Path) -> None:
+    def to_json(self) -> str:
         """For another process."""
-        file.write_text(json.dumps([dataclasses.astuple(rule) for rule in self.rules]))
+        return json.dumps([dataclasses.astuple(rule) for rule in self.rules])
 
     @classmethod
-    def read(cls, file: Path) -> NameMap:
-        """What `write` wrote."""
-        rules = json.loads(file.read_text())
+    def from_json(cls, text: str) -> NameMap:
+        """What `to_json` made."""
+        rules = json.loads(text)
         return cls(tuple(NameRule(host, port, tuple(to) if to else None) for host, port, to in rules))
 
     def connect_to(self) -> list[str]:

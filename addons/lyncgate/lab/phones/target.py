@@ -49,15 +49,17 @@ def target(to: Sequence[str], dns: Address | None, ca: Path | None) -> Target:
     edge = dict(_edge(where) for where in to if directory is None or Path(where) != directory)
     plan = Plan.read(directory) if directory else None
     push = (topology.PUSH_ADDRESS, plan.ports.push) if plan else None
+    straight = Estate(plan).names_without_edge() if plan else None
     if dns:
         ports = {(address, PORTS[scheme]): (address, port) for scheme, (address, port) in edge.items()}
+        if straight:
+            ports |= {(rule.to[0], rule.port): rule.to for rule in straight.rules if rule.to and rule.port}
         return Target(lambda: Resolver(dns, ports), tls, push)
     if edge:
         rules = (NameRule("*", PORTS[scheme], address) for scheme, address in edge.items())
         everywhere = NameMap((*_INSIDE_ONLY, *rules))
         return Target(lambda: everywhere, tls, push)
-    if plan:
-        straight = Estate(plan).names_without_edge()
+    if straight:
         return Target(lambda: straight, tls, push)
     return Target(SystemNames, tls)
 
