@@ -7,6 +7,8 @@
     call                    what a service is given; the services:
         autodiscover, webticket, mobility (its state: ucwa), content
     sip, sipauth, sipmessage, sipstream, registrar
+    dns                     what phones outside and inside are told when they look a name up
+    faults                  what can go wrong, on purpose
     inside                  SIP between servers by mutual TLS, push, traces
     pool, frontend, accessedge, estate, rules      all of it together
     names, httpclient, report, phone               the other side
