@@ -157,10 +157,10 @@ def f42(bench: Bench) -> None:
 
     made_on, session = ask(mcx.InitiateSession("WindowsPhone", "e1", "test"))
     assert isinstance(session, mcx.SessionInitiated)
-    for _ in range(4):
-        server, answer = ask(mcx.Command(session.session, "GetContacts", {}))
-        assert (server == made_on) == isinstance(answer, mcx.CommandDone)
-        assert server == made_on or isinstance(answer, mcx.Fault)
+    answers = [ask(mcx.Command(session.session, "GetContacts", {})) for _ in range(4)]
+    said = {server == made_on: type(answer) for server, answer in answers}
+    assert said == {True: mcx.CommandDone, False: mcx.Fault}
+    assert {answer.code for _, answer in answers if isinstance(answer, mcx.Fault)} == {"SessionNotFound"}
 
 
 def f43(bench: Bench) -> None:

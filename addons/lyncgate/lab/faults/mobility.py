@@ -210,7 +210,7 @@ FAULTS = (
         "F42",
         "the proxies of a farm have no affinity, and a 2010 pool needs it",
         "as F39, for MCX: a session lives on the front end that made it",
-        "X-MS-Server-Fqdn alternates; NoSuchSession right after InitiateSession",
+        "X-MS-Server-Fqdn alternates; SessionNotFound right after InitiateSession",
         "Lync 2010 loses its session (in the field iPhone and Windows Phone did, Android not; here all do)",
         Stage.NOTIFICATIONS,
         lambda _amount: (Services(on(under(*MOBILITY), _apart())), Proxy(steps=(beforehand(_next_member),))),
