@@ -16,10 +16,10 @@ import dataclasses
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
-from lyncgate.lab import rules, topology
+from lyncgate.lab import messages, presence, rules, topology
 from lyncgate.lab.accessedge import AccessEdge
 from lyncgate.lab.authority import write_private
-from lyncgate.lab.directory import Directory
+from lyncgate.lab.directory import Directory, User
 from lyncgate.lab.dns import estate as dns
 from lyncgate.lab.dns.client import Resolver
 from lyncgate.lab.dns.server import LOG_FILE, DnsServer, QueryLog
@@ -36,6 +36,7 @@ from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.scenario.scenario import Scenario
 from lyncgate.lab.ucwa import POLL_MINIMUM, Json
+from lyncgate.lync.contacts import Availability
 
 NAMES_FILE = "names.json"  # what phones resolve by that go straight to the lab, or to its bad proxy
 
@@ -234,13 +235,26 @@ class Estate:
 
     def push_event(self, sip: str, event: Json) -> int:
         """Something happens to a user: releases the polls of all applications; says how many there are."""
-        user = self.people.by_sip(sip)
-        if user is None:
-            raise KeyError(sip)
+        user = self._user(sip)
         applications = self.pools[user.home].applications.of(user.sip)
         for application in applications:
             application.push(event)
         return len(applications)
+
+    def _user(self, sip: str) -> User:
+        user = self.people.by_sip(sip)
+        if user is None:
+            raise KeyError(sip)
+        return user
+
+    def set_presence(self, sip: str, availability: Availability) -> None:
+        """Somebody can be reached, or not: news for those who watch."""
+        presence.publish(self.pools, self._user(sip), availability)
+
+    def send_message(self, to: str, sender: str, text: str) -> int:
+        """An instant message comes for all devices of a user. Says how many there are."""
+        user = self._user(to)
+        return messages.deliver(self.pools[user.home], user, sender, text)
 
     def rules_yaml(
         self, *, http_port: int = 0, https_port: int = 0, admin_port: int = 0, discovery: str | None = None

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from lyncgate.lab import addressbook, autodiscover, certprov, content, mobility, oauthtoken, webticket
+from lyncgate.lab import addressbook, autodiscover, certprov, content, mcx, mobility, oauthtoken, webticket
 from lyncgate.lab.authority import server_context
 from lyncgate.lab.call import Call, foreign_origin, page
 from lyncgate.lab.faults.fault import NO_FAULTS, Faults
@@ -51,6 +51,7 @@ SERVICES: tuple[tuple[str, bool, Service], ...] = (
     (certprov.MEX.lower(), False, certprov.mex),
     (certprov.SIGNED.lower(), False, certprov.get_and_publish),
     *((collection, True, mobility.applications) for collection in mobility.COLLECTIONS),
+    (mcx.SERVICE, True, mcx.service),
     (PHOTOS, True, addressbook.photo),
     (addressbook.FILES, True, addressbook.download),
     (_EXPANSION, False, addressbook.expansion),

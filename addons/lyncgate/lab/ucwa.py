@@ -19,8 +19,12 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from lyncgate.lab.channel import Answer, Channel, Outcome, Patience, PollReplacedError, Urgency
+
+if TYPE_CHECKING:  # enrolments know pools, and pools know applications
+    from lyncgate.lab.enrolment import Enrolment
 
 __all__ = ["Application", "Applications", "ExpiredError", "Json", "PollReplacedError"]
 
@@ -31,11 +35,16 @@ LOW_DEFAULT, MEDIUM_DEFAULT, NEWS_MINIMUM = 15.0, 5.0, 5.0  # seconds; at most P
 RESUME_AFTER = 5 * 60.0  # seconds
 IDLE_LIFETIME = 15 * 60.0
 ACTIVE_LIFETIME = 60 * 60.0
+SWEEP_INTERVAL = 60.0
 MOST_BATCHED = 100  # requests of one user in batches at a time
 
 
 class ExpiredError(Exception):
-    """The application was left alone for too long: 410 InactiveApplicationExpired."""
+    """The application was left alone for too long: 410 InactiveApplicationExpired. It is gone now."""
+
+    def __init__(self, application: Application) -> None:
+        super().__init__(application.id)
+        self.application = application
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +55,8 @@ class _Event:
 
 class Application:
     """One application of one user. `base`: its path, e.g. `/ucwa/v1/applications/1a2b`; `properties`:
-    what the client said of itself, lower-case: `useragent`, `endpointid`, `culture`."""
+    what the client said of itself, lower-case: `useragent`, `endpointid`, `culture`; `enrolment`: how the
+    user is signed in inside the pool."""
 
     def __init__(
         self,
@@ -54,14 +64,18 @@ class Application:
         owner: str,
         base: str,
         properties: dict[str, str] | None = None,
+        enrolment: Enrolment | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = identifier
         self.owner = owner
         self.base = base
         self.properties = properties or {}
+        self.enrolment = enrolment
         self.available = False
-        self.subscribed: set[str] = set()  # SIP addresses whose presence is news
+        self.modalities: tuple[str, ...] = ()
+        self.said: dict[str, str] = {}  # note and location
+        self.subscriptions: dict[str, frozenset[str]] = {}  # SIP addresses whose presence is news
         self._clock = clock
         self._channel: Channel[_Event] = Channel(RESUME_AFTER, clock)
         self.polling = self._channel.polling
@@ -139,14 +153,22 @@ class Applications:
         self._batched: dict[str, int] = {}
         self._poll_minimum = poll_minimum
         self._clock = clock
+        self._next_sweep = clock() + SWEEP_INTERVAL
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def create(self, owner: str, collection: str, properties: dict[str, str] | None = None) -> Application:
+    def create(
+        self,
+        owner: str,
+        collection: str,
+        properties: dict[str, str] | None = None,
+        enrolment: Enrolment | None = None,
+    ) -> Application:
         """A new application under the path of its collection."""
         identifier = secrets.token_hex(6)
-        application = Application(identifier, owner, f"{collection}/{identifier}", properties, self._clock)
+        base = f"{collection}/{identifier}"
+        application = Application(identifier, owner, base, properties, enrolment, self._clock)
         self._by_id[identifier] = application
         return application
 
@@ -155,8 +177,19 @@ class Applications:
         application = self._by_id.get(identifier)
         if application is not None and application.is_expired():
             self.delete(identifier)
-            raise ExpiredError
+            raise ExpiredError(application)
         return application
+
+    def sweep(self) -> list[Application]:
+        """Take out those that were left alone and never asked for again, at most once a minute."""
+        now = self._clock()
+        if now < self._next_sweep:
+            return []
+        self._next_sweep = now + SWEEP_INTERVAL
+        expired = [application for application in self._by_id.values() if application.is_expired()]
+        for application in expired:
+            self.delete(application.id)
+        return expired
 
     def of(self, owner: str) -> tuple[Application, ...]:
         """The applications of a user, by SIP address."""
@@ -164,7 +197,11 @@ class Applications:
 
     def watching(self, sip: str) -> tuple[Application, ...]:
         """The applications that have subscribed to a user's presence."""
-        return tuple(a for a in self._by_id.values() if sip in a.subscribed)
+        return tuple(
+            application
+            for application in self._by_id.values()
+            if any(sip in addresses for addresses in application.subscriptions.values())
+        )
 
     def delete(self, identifier: str) -> None:
         """The client signs out."""

@@ -18,7 +18,7 @@ On the wire, with DEFAULT:
     POST /Mcx/McxService.svc/WebTicket_Bearer     X-MS-WebTicket: cwt=…, SOAPAction: "{namespace}/{operation}"
         InitiateSession  → InitiateSessionResponse    a session, and the user's mobility policy
         Command          → CommandResponse            provisioning, contacts, cards, calls …
-        SubscribePush    → SubscribePushResponse      from now on: also to the device's push channel
+        SubscribePush    → SubscribePushResponse      what comes while no poll is held is pushed too
         TerminateSession → TerminateSessionResponse
     POST /Mcx/McxService.svc/Poll
         GetNextEvents    → GetNextEventsResponse      held until something happens or time is up
@@ -46,6 +46,7 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 # Devices, by what their sessions live (no guess: protocol reference §5.4), in seconds.
 SESSION_SECONDS = {"iPhone": 259200, "WindowsPhone": 259200, "Android": 3600, "Nokia": 3600}
 PUSH_DEVICES = ("iPhone", "WindowsPhone")  # protocol reference §7
+PUSH_PROVIDERS = ("MPNS", "APNS")  # Microsoft's, Apple's
 
 
 class McxError(ValueError):
@@ -172,7 +173,7 @@ COMMANDS = {  # command → what the answer's `document` is
     "GetProvisioning": "provisionGroupList XML, see lync.provisioning",
     "GetContacts": "the roaming contact list XML, see lync.contacts",
     "GetContactCard": "presence and card XML of argument `uri`, see lync.contacts",
-    "GetPhoto": "Base64 of the JPEG of argument `uri`; empty when there is none",
+    "GetPhoto": "Base64 of the picture of argument `uri`; empty when there is none",
     "SetPresence": "nothing; argument `availability`",
 }
 
@@ -188,7 +189,8 @@ class CommandDone:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SubscribePush:
-    """`provider`: MPNS or APNS. `token`: the device's address there; at the lab's relay `host:port`."""
+    """`provider`: one of PUSH_PROVIDERS. `token`: the device's address there; in the lab, the one that its
+    push relay gave."""
 
     operation: ClassVar[str] = "SubscribePush"
     session: str
