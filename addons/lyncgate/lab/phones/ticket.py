@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Callable
+from weakref import WeakSet
 
 import spnego
 
@@ -35,7 +36,7 @@ class TicketDesk:
         self._user = user
         self._password = password
         self._saml = saml
-        self._challenged: set[HttpConnection] = set()  # have answered 401 before
+        self._challenged: WeakSet[HttpConnection] = WeakSet()  # have answered 401 before
 
     @property
     def proof(self) -> list[Header]:
