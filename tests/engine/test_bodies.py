@@ -375,7 +375,7 @@ def test_a_member_that_does_not_read_holds_the_client_back(secure: bool) -> None
                 await origins[0].received(1)
                 assert await pushed(client) < 32 * MB
                 await origins[0].cut()
-                await client.rest()
+                await client.abort()  # CPython 3.13.0's TLS can't close with so much unsent
 
     asyncio.run(check())
 

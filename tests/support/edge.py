@@ -195,7 +195,7 @@ def no_crash() -> Iterator[None]:
 
     class Catch(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.name.startswith(("mitmproxy", "asyncio")):
+            if record.name.startswith(("mitmproxy.proxy", "mitmproxy.addonmanager", "asyncio")):
                 caught.append(self.format(record))
 
     handler = Catch(logging.ERROR)

@@ -207,7 +207,8 @@ class _Counter:
         else:
             now = self.edge.clock()
             self.transit.marks["sent"] = now
-            self.transit.phase(Phase.REQUEST_BODY, now - self.transit.marks["head"])
+            begun = self.transit.marks.get("connected", self.transit.marks["head"])
+            self.transit.phase(Phase.REQUEST_BODY, now - begun)
         return chunk
 
 

@@ -20,7 +20,7 @@ class Phase(enum.StrEnum):
 
     CLIENT_TLS = "client_tls"  # first request of a connection: accept to end of handshake
     REQUEST_HEADERS = "request_headers"  # first byte to end of the head
-    REQUEST_BODY = "request_body"  # end of the head to last byte of the body
+    REQUEST_BODY = "request_body"  # end of the head, or of the connect it had to wait for, to its last byte
     ROUTE = "route"  # rules and addons
     CONNECT = "connect"  # TCP to the member, name resolution included; absent when reused
     UPSTREAM_TLS = "upstream_tls"  # absent when reused
