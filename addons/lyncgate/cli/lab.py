@@ -22,6 +22,7 @@ from typing import Annotated
 import typer
 
 from lyncgate.cli.rules import show_problems
+from lyncgate.cli.wireform import read_wire_form
 from lyncgate.lab import topology
 from lyncgate.lab.estate import Estate
 from lyncgate.lab.faults import table
@@ -70,6 +71,9 @@ def lab(
             help="Serve DNS; public names lead to this address, an edge's, or straight to the pool.",
         ),
     ] = None,
+    mcx_form: Annotated[
+        str, typer.Option("--mcx", help="Names on MCX's wire, which are a guess: 'poll_method=GET …'.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Say what runs where in one line of JSON.")] = False,
 ) -> None:
     """Run the embedded pool on loopback, with real TLS and NTLM, until SIGTERM or Ctrl-C."""
@@ -99,6 +103,7 @@ def lab(
             trace=traces or False,
             skew=skews,
             faults=faults,
+            mcx_form=read_wire_form(mcx_form),
         )
         try:
             asyncio.run(_run(start, serve_dns=dns is not None, proxy=proxy, as_json=as_json))

@@ -23,9 +23,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lyncgate.cli.steps import step_line
+from lyncgate.cli.wireform import read_wire_form
 from lyncgate.lab.phones.crowd import Crowd
 from lyncgate.lab.phones.device import Device
 from lyncgate.lab.phones.devices import DEVICES
+from lyncgate.lab.phones.mcx import McxDevice
 from lyncgate.lab.phones.summary import PERCENTILES, Summary, percentiles
 from lyncgate.lab.phones.target import address, target, users
 
@@ -55,6 +57,9 @@ def phone(
     push: Annotated[
         str | None, typer.Option(help="HOST:PORT of the push service. Default: the lab's, if --to names one.")
     ] = None,
+    mcx_form: Annotated[
+        str, typer.Option("--mcx", help="Names on MCX's wire, the same as the server's (lyncgate lab --mcx).")
+    ] = "",
     ca: Annotated[
         Path | None, typer.Option(help="Authorities to trust. Default: the lab's, or the system's.")
     ] = None,
@@ -66,6 +71,7 @@ def phone(
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     if device not in DEVICES:
         raise typer.BadParameter(f"no such device; there are {', '.join(DEVICES)}", param_hint="--device")
+    McxDevice.form = read_wire_form(mcx_form)  # of all devices here: they speak to one server
     per_second = _rate(rate)
     try:
         where = target(to or [], address(dns) if dns else None, ca)

@@ -5,7 +5,11 @@
     tlsstreams              TLS that costs a connection little memory
     web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
     call                    what a service is given; the services:
-        autodiscover, webticket, mobility (its state: ucwa), content
+        autodiscover, webticket, content
+        mobility                UCWA; its state: ucwa; on the wire: ucwaformat, ucwabatch; what there is:
+                                ucwaresources, ucwapeople
+        mcx                     its state: mcxsessions; its wire form, a guess: lync.mcx
+        channel, enrolment, presence, messages, apppool      what these two share
     sip, sipauth, sipmessage, sipstream, registrar
     dns                     what phones outside and inside are told when they look a name up
     faults                  what can go wrong, on purpose

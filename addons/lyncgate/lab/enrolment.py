@@ -51,9 +51,16 @@ def permitted(pool: Pool, sip: str) -> tuple[User, Granted[MobilityPolicy]]:
 
 
 async def enrol(call: Call, registrar: MobilityRegistrar, sip: str, endpoint: str) -> Enrolment:
-    """Sign a user in who came with `call`. `endpoint`: the device's own name. Raises
-    MobilityDisabledError or RegistrationError."""
-    user, granted = permitted(call.pool, sip)
+    """Sign a user in who came with `call`. `endpoint`: the device's own name. What the policy says stands in
+    the trace. Raises MobilityDisabledError or RegistrationError."""
+    component, function = registrar.service.component, f"{registrar.service.session}::MobilityPolicy"
+    try:
+        user, granted = permitted(call.pool, sip)
+    except MobilityDisabledError as error:
+        registrar.tracer.line(component, function, str(error), level="TL_ERROR")
+        raise
+    enabled = f"{sip} is enabled for mobility by policy {granted.name} scope={granted.scope}"
+    registrar.tracer.line(component, function, enabled)
     registered = await registrar.sign_in(user, location=call.location, endpoint=endpoint)
     return Enrolment(
         user,

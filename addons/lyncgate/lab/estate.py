@@ -36,7 +36,9 @@ from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.scenario.scenario import Scenario
 from lyncgate.lab.ucwa import POLL_MINIMUM, Json
+from lyncgate.lync import mcx
 from lyncgate.lync.contacts import Availability
+from lyncgate.lync.mcx import WireForm
 
 NAMES_FILE = "names.json"  # what phones resolve by that go straight to the lab, or to its bad proxy
 
@@ -78,6 +80,7 @@ class Estate:
         faults: Faults = NO_FAULTS,
         trace: bool | Path = False,
         skew: Mapping[str, float] | None = None,
+        mcx_form: WireForm = mcx.DEFAULT,
     ) -> AsyncIterator[Estate]:
         """Run a new lab in `directory`, or only `members` of the lab that is planned there already.
 
@@ -85,13 +88,15 @@ class Estate:
         `scenario`: who there is in a new lab, None: the lab's own users. `faults`: what is wrong with it; bad
         proxies run in a whole lab only. `trace`: whether servers write traces (inside.trace), and where;
         True: in `traces` of `directory`. `skew`: seconds by which the clock of a server's trace is ahead, by
-        the server's name.
+        the server's name. `mcx_form`: the names on MCX's wire (lync.mcx).
         """
         if members is None:
             plan = Plan.create(directory, poll_minimum, scenario, faults)
         else:
             plan = cls.prepare(directory, poll_minimum, scenario)
         estate = cls(plan, faults)
+        for pool in estate.pools.values():
+            pool.mcx_form = mcx_form
         if trace:
             estate._traces = directory / "traces" if trace is True else trace
         estate._skew = skew or {}

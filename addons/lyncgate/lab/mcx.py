@@ -35,7 +35,6 @@ from lyncgate.lync.contacts import Availability
 from lyncgate.lync.mcx import Answer, Fault, Request
 
 SERVICE = mcx.SERVICE_PATH.lower()
-COMPONENT = "MCXService"  # in traces
 
 _pushing: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected before its end
 
@@ -126,18 +125,13 @@ async def _initiate(call: Call, holder: str, request: mcx.InitiateSession) -> mc
     try:
         enrolment = await enrol(call, call.inside.mcx, holder, request.endpoint)
     except MobilityDisabledError as error:
-        _trace(call, "InitiateSession", str(error), level="TL_ERROR")
         raise _FaultError("MobilityDisabled", str(error)) from error
     except RegistrationError as error:
         raise _FaultError("RegistrationFailed", f"The registrar said {error}.") from error
     session = call.pool.sessions.create(request.device, enrolment)
     granted = enrolment.granted
-    _trace(
-        call,
-        "InitiateSession",
-        f"{session.owner} enabled for mobility by policy {granted.name} scope={granted.scope} "
-        f"device={session.device} lifetime={session.seconds}",
-    )
+    lifetime = f"{session.owner} device={session.device} lifetime={session.seconds} s"
+    _trace(call, "InitiateSession", lifetime)
     return mcx.SessionInitiated(
         session.id,
         session.seconds,
@@ -233,5 +227,6 @@ async def _push(enrolment: Enrolment, token: str, event: mcx.Event) -> None:
         await enrolment.registrar.push(enrolment.registered, token, notification)
 
 
-def _trace(call: Call, function: str, text: str, *, level: str = "TL_INFO") -> None:
-    call.inside.tracer.line(COMPONENT, f"McxSession::{function}", text, level=level)
+def _trace(call: Call, function: str, text: str) -> None:
+    service = call.inside.mcx.service
+    call.inside.tracer.line(service.component, f"{service.session}::{function}", text)

@@ -6,13 +6,19 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from typer.testing import CliRunner
 
-from lab.client import EMEA, WEB
+from lab.client import EMEA, WEB, Client
+from lyncgate.cli.main import app
+from lyncgate.lab import authority
 from lyncgate.lab.httpclient import Reply
 from lyncgate.lab.inside.push import PushChannel
 from lyncgate.lab.mcxsessions import Sessions
+from lyncgate.lab.phones.android2010 import Android2010
 from lyncgate.lync import contacts, mcx, provisioning
 from lyncgate.lync.contacts import Availability
+from lyncgate.lync.stages import Stage
+from support.estate import running_estate
 
 SERVICE = mcx.SERVICE_PATH
 XML = ("Content-Type", mcx.CONTENT_TYPE)
@@ -330,3 +336,54 @@ class TestPush:
     def test_wants_a_provider_and_a_token(self, alice):
         for provider, token in (("SMS", "t"), ("MPNS", "")):
             assert fault(alice.ask(mcx.SubscribePush(alice.session, provider, token))) == "InvalidRequest"
+
+
+class TestTrace:
+    def test_policy_session_and_registration_can_be_read_there(self, tmp_path):
+        with running_estate(tmp_path / "lab", trace=True) as lab:
+            client = Client(lab)
+            Device(client, "user05@contoso.example").end()
+            frank = client.ticket("frank@contoso.example")
+            send(client, frank, mcx.InitiateSession("Android", "e", "test"))
+        trace = (tmp_path / "lab" / "traces" / "fe01.log").read_text()
+        told = [line for line in trace.splitlines() if "(MCXService," in line]
+        places = [line.partition("(MCXService,")[2].partition(":McxSession.cs")[0] for line in told]
+        assert places == [
+            "McxSession::MobilityPolicy",
+            "McxSession::SignIn",
+            "McxSession::SignIn",
+            "McxSession::InitiateSession",
+            "McxSession::Terminate",
+            "McxSession::SignOut",
+            "McxSession::MobilityPolicy",
+        ]
+        assert "user05@contoso.example is enabled for mobility by policy global scope=global" in told[0]
+        assert told[-1].startswith("TL_ERROR")
+        assert "NoMobility" in told[-1]
+        assert "provisionGroupList" in trace
+
+
+def test_lab_and_phones_speak_another_wire_form_when_both_are_told(tmp_path):
+    form = mcx.WireForm.from_text(
+        "poll_method=GET namespace=urn:x InitiateSession=Start poll_suffix=/wait-poll"
+    )
+
+    class Other(Android2010):
+        """An Android phone whose MCX is called otherwise."""
+
+    Other.form = form
+    with running_estate(tmp_path, poll_minimum=0.05, mcx_form=form) as lab:
+        options = {
+            "names": lab.estate.names_without_edge(),
+            "tls": authority.client_context(lab.estate.directory),
+        }
+        alice = ("alice@contoso.example", "P4ss-alice")
+        assert lab.run(Other(*alice, **options).sign_in()).ok
+        assert lab.run(Android2010(*alice, **options).sign_in()).failed.stage is Stage.REGISTER
+
+
+@pytest.mark.parametrize("command", ["lab", "phone"])
+def test_wire_form_that_makes_no_sense_is_refused_on_the_command_line(command):
+    result = CliRunner().invoke(app, [command, "--mcx", "poll_method=PUT"])
+    assert result.exit_code == 2
+    assert "poll_method is GET or POST" in result.output
