@@ -24,8 +24,8 @@ SWEEP_INTERVAL = 60.0  # seconds
 
 
 class Session:
-    """One session of one device. `enrolment`: how the user is signed in; `push`: sends an event to the
-    device, None: it has not subscribed."""
+    """One session of one device. `enrolment`: how the user is signed in; `push_to_device`: sends an event to
+    it, None: it has not subscribed."""
 
     def __init__(
         self, device: str, enrolment: Enrolment, clock: Callable[[], float] = time.monotonic

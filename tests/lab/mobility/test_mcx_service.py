@@ -200,6 +200,13 @@ class TestSession:
         reply = send(client, bob, mcx.GetNextEvents(alice.session, 1, 1))
         assert fault(mcx.decode_answer(reply.body)) == "SessionNotFound"
 
+    def test_ends_when_the_policy_changes(self, lab, client, without_mobility):
+        device = Device(client, "user07@contoso.example")
+        with without_mobility:
+            assert fault(device.poll(1)) == "MobilityDisabled"
+        assert not lab.estate.pools["pool01"].registrar.endpoints("user07@contoso.example")
+        assert fault(device.poll(1)) == "SessionNotFound"
+
     def test_ends_without_requests_but_not_while_a_poll_is_held(self, lab, client):
         now = [0.0]
         pool = lab.estate.pools["pool01"]

@@ -339,6 +339,17 @@ class TestBatch:
 
 
 class TestTrouble:
+    def test_policy_that_changes_ends_the_application(self, lab, client, without_mobility):
+        account = Account(client, "user06@contoso.example")
+        with without_mobility:
+            assert error(account.ask("GET", "/me")) == (
+                403,
+                "Forbidden",
+                "MobileApplicationNoLongerAllowed",
+            )
+        assert not lab.estate.pools["pool01"].registrar.endpoints("user06@contoso.example")
+        assert error(account.ask("GET", "/me")) == (404, "NotFound", "ApplicationNotFound")
+
     def test_stuck_application_pool_answers_503_on_its_server_only(self, lab, client):
         pool = lab.estate.pools["pool01"].ucwa_pool
         pool.stuck.add("fe01.contoso.local")
