@@ -117,7 +117,8 @@ class Application:
     @classmethod
     async def create(cls, connection: HttpConnection, ticket: str) -> "Application":
         headers = [("Content-Type", "application/json"), ("X-MS-WebTicket", ticket)]
-        return cls(ticket, await connection.request("POST", UCWA, headers, b"{}"))
+        device = {"UserAgent": "test", "EndpointId": str(uuid.uuid4()), "Culture": "en-US"}
+        return cls(ticket, await connection.request("POST", UCWA, headers, json.dumps(device).encode()))
 
     async def poll(self, connection: HttpConnection, timeout: int) -> bool:  # noqa: ASYNC109 (the protocol's)
         """Hang until an event comes (True), or `timeout` seconds of the lab's clock are over (False)."""
@@ -130,5 +131,7 @@ class Application:
     async def happen(self, connection: HttpConnection) -> None:
         """Something that makes an event, which ends the poll."""
         headers = [("Content-Type", "application/json"), self._proof]
-        reply = await connection.request("POST", f"{self.base}/me/makeMeAvailable", headers, b"{}")
+        reply = await connection.request(
+            "POST", f"{self.base}/me/makeMeAvailable", headers, b'{"signInAs": "Online"}'
+        )
         assert reply.status == 204, reply

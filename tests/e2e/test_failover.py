@@ -4,13 +4,14 @@ comes later is served by the other one, and by both when it is back."""
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lyncgate.lab import authority, rules
 from lyncgate.lab.authority import client_context
@@ -42,9 +43,12 @@ class Members:
         return self.processes[name]
 
     def rules(self) -> Path:
-        ports = Ports(*[self._port] * 5)
+        ports = Ports(*[self._port] * len(dataclasses.fields(Ports)))
+        document = yaml.safe_load(rules.rules_yaml(self.directory, ports))
+        document["access_log"] = {"path": "access.log"}
+        document["pools"]["pool01"]["health"] |= {"every": "3s", "timeout": "3s"}  # busy is not down
         path = self.directory / "rules.yaml"
-        path.write_text(rules.rules_yaml(self.directory, ports) + "access_log: {path: access.log}\n")
+        path.write_text(yaml.safe_dump(document))
         return path
 
     def received(self, name: str) -> list[tuple[str, str]]:
@@ -64,7 +68,7 @@ def members(tmp_path: Path) -> Iterator[Members]:
         yield members
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Asked:
     """One request of ours: `late` if it was begun when the member was dead already."""
 

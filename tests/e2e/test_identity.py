@@ -22,7 +22,7 @@ Granted = list[tuple[str, str]]  # who asked, and whose ticket came
 def test_fifty_users_with_a_connection_each(lab: Lab, edge: Edge) -> None:
     """100 tickets each: every fifth by a new handshake, four by what the connection has proven already."""
     names, tls = lab.names(edge), client_context(lab.directory)
-    before = len(edge.exchanges())
+    before = edge.so_far()
 
     async def user(sip: str) -> Granted:
         granted: Granted = []
@@ -77,7 +77,7 @@ class Shared:
 def test_users_who_share_connections_that_break(lab: Lab, edge: Edge) -> None:
     """50 users on 12 connections: each has to prove who it is where another was before. Connections are
     dropped in between: between requests, between the legs of a handshake, and while an answer is awaited."""
-    before = len(edge.exchanges())
+    before = edge.so_far()
     dice = random.Random(2013)
 
     async def turn(sip: str, shared: Shared) -> Granted:

@@ -49,7 +49,7 @@ def front(lab: Lab, edge: Edge) -> clients.Edge:
     [(r"CONTOSO\bob", "bob@contoso.example"), (r"FABRIKAM\dave", "dave@fabrikam.example")],
 )
 def test_a_ticket_through_the_edge(call: Call, user: str, sip: str, edge: Edge, front: clients.Edge) -> None:
-    before = len(edge.exchanges())
+    before = edge.so_far()
     answer = call(front, user, f"P4ss-{sip.partition('@')[0]}")
     assert answer.status == 200, answer
     assert f"sip:{sip}</saml:NameIdentifier>".encode() in answer.body

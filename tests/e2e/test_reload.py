@@ -23,9 +23,16 @@ ACCEPTED = "lyncgate_connections_accepted_total"
 RELOADS = "lyncgate_config_reloads_total"
 
 
+@pytest.fixture(scope="module")
+def reloaded(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    with edge_process(lab.rules(tmp_path_factory.mktemp("edge"))) as edge:
+        yield edge
+
+
 @pytest.fixture
-def edge(edge: Edge) -> Iterator[Edge]:
-    """The module's edge, which gets its rules back after each test."""
+def edge(reloaded: Edge) -> Iterator[Edge]:
+    """An edge that gets its rules back after each test."""
+    edge = reloaded
     good, good_version = edge.rules.read_text(), version(edge)
     yield edge
     replace(edge.rules, good)

@@ -86,7 +86,7 @@ def signed_in(result: SipeResult, records: list[dict[str, Any]], user: str, web:
     ],
 )
 def test_signs_in(lab: Lab, edge: Edge, user: str, web: str, home: set[str]) -> None:
-    before = len(edge.exchanges())
+    before = edge.so_far()
     result = sign_in(lab, edge, user)
     signed_in(result, edge.settled(11, since=before), user, web, home)
 
@@ -123,7 +123,7 @@ def test_signs_in_with_a_member_killed(dead: str, tmp_path: Path) -> None:
 
 
 def test_a_wrong_password_fails_at_the_ticket(lab: Lab, edge: Edge) -> None:
-    before = len(edge.exchanges())
+    before = edge.so_far()
     result = sign_in(lab, edge, ALICE, password="wrong")
     records = edge.settled(9, since=before)
     assert not result.signed_on

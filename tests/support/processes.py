@@ -160,6 +160,8 @@ class Lab:
         `changes` are laid over the lab's rules, see `merged`."""
         document = yaml.safe_load(rules.rules_yaml(self.directory, self.plan.ports))
         document["access_log"] = {"path": "access.log"}
+        for pool in document["pools"].values():  # a member that is busy with us is not down
+            pool["health"] |= {"every": "10s", "timeout": "10s"}
         path = (directory or self.directory) / "rules.yaml"
         path.write_text(yaml.safe_dump(merged(document, changes), sort_keys=False))
         return path
@@ -234,6 +236,18 @@ class Edge:
         log = self.rules.parent / "access.log"
         text = log.read_text() if log.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def so_far(self) -> int:
+        """How many records the access log has, once it has all that were counted: what `since` takes."""
+        counted = 0
+
+        def complete() -> bool:
+            nonlocal counted
+            counted = int(self.metric("lyncgate_requests_total"))
+            return len(self.exchanges()) >= counted
+
+        wait_until(complete, lambda: f"{len(self.exchanges())} records of {counted}")
+        return counted
 
     def settled(self, count: int, *, since: int = 0) -> list[dict[str, Any]]:
         """The access log's records from number `since` on, as soon as there are `count` of them."""

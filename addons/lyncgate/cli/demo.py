@@ -164,7 +164,7 @@ def _invite(console: Console, estate: Estate, running: Running) -> None:
     )
     trust = f"--cacert {estate.ca_file}"
     secure = f"curl {trust} --connect-to ::{https_host}:{https_port}"
-    ticket = "https://lyncweb.contoso.example/abs/handler"
+    ticket = "https://lyncweb.contoso.example/groupexpansion/service.svc"
     password = _password(estate)
     console.print("\nLeft running. To try:")
     for command in (
