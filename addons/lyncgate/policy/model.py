@@ -340,7 +340,11 @@ class TimeoutRules(Section):
         default=_TIMEOUTS.head, description="From the first byte of a request head to its last."
     )
     connect: Duration = Field(default=_TIMEOUTS.connect, description="For TCP and for TLS to a member, each.")
-    idle: Duration = Field(default=_TIMEOUTS.idle, description="For the next request on a kept connection.")
+    idle: Duration = Field(
+        default=_TIMEOUTS.idle,
+        description="For the next request on a kept connection, and the next bytes of a body that a client "
+        "sends.",
+    )
     poll: Duration = Field(
         default=_TIMEOUTS.poll,
         description="For a member that is silent while a request waits for it; UCWA polls last 30 minutes.",

@@ -201,7 +201,7 @@ class Timeouts:
     handshake: float = 10 * SECONDS  # TLS handshake of a client
     head: float = 10 * SECONDS  # from the first byte of a request head to its last
     connect: float = 5 * SECONDS  # TCP and TLS to a member, each
-    idle: float = 300 * SECONDS  # a kept-alive client connection without a request
+    idle: float = 300 * SECONDS  # a kept-alive client connection without a request, a body that stalls
     poll: float = 1860 * SECONDS
     drain: float = 30 * SECONDS  # how long a stopping edge lets exchanges end
 
