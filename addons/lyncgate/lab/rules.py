@@ -30,7 +30,7 @@ def rules_yaml(
             "members": [{"name": m, "host": topology.MEMBERS[m].address} for m in pool.members],
             "bridge": {"http": ports.external_http, "https": ports.external_https},
             "tls": {"ca": str(directory / CA_FILE), "name": pool.fqdn},
-            "health": {"tcp": ports.sip, "every": "1s", "timeout": "5s", "fall": 2, "rise": 1},
+            "health": {"tcp": ports.sip, "every": "2s", "timeout": "2s", "fall": 2, "rise": 1},
         }
         for name, pool in topology.POOLS.items()
     }
@@ -39,7 +39,7 @@ def rules_yaml(
         "members": [{"name": owa.name, "host": owa.address}],
         "bridge": {"http": ports.internal_http, "https": ports.internal_https},  # 443 to 443 (§9.1)
         "tls": {"ca": str(directory / CA_FILE), "name": owa.fqdn},
-        "health": {"tcp": ports.internal_https, "every": "1s", "timeout": "5s", "fall": 2, "rise": 1},
+        "health": {"tcp": ports.internal_https, "every": "2s", "timeout": "2s", "fall": 2, "rise": 1},
     }
     domains = {
         name: {
