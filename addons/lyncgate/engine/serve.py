@@ -93,9 +93,6 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
         except (OSError, SSL.Error) as error:
             raise StartError(str(error)) from error
         master = EdgeMaster(addons)
-        await master.start()
-        admin = Admin(metrics, lambda: readiness(master))
-        admin_at = await _start_admin(admin, first.policy)
 
         async def adopt(policy: Policy) -> None:
             use_log = access_log.prepare(policy)
@@ -103,17 +100,24 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
             metrics.configure(policy)
             use_log()
 
-        reloader = Reloader(path, first, adopt=adopt, observer=metrics)
-        watcher = asyncio.get_running_loop().create_task(reloader.watch(), name="watch rules")
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            # The admin listener outlives the others: while they drain, /readyz says so.
+            admin = Admin(metrics, lambda: readiness(master))
+            admin_at = await _start_admin(admin, first.policy)
+            stack.push_async_callback(admin.stop)
+            await master.start()
+            stack.push_async_callback(_stop, master)
+            reloader = Reloader(path, first, adopt=adopt, observer=metrics)
+            watcher = asyncio.get_running_loop().create_task(reloader.watch(), name="watch rules")
+            stack.callback(watcher.cancel)
             yield Running(master, metrics, access_log, reloader, master.addresses(), admin_at)
-        finally:
-            watcher.cancel()
-            deadline = addons.edge.policy.timeouts.drain
-            if cut := await master.drain(deadline):
-                log.warning("%d exchanges were still in flight after %g s and were cut", cut, deadline)
-            await admin.stop()
-            await master.stop()
+
+
+async def _stop(master: EdgeMaster) -> None:
+    deadline = master.edge.edge.policy.timeouts.drain
+    if cut := await master.drain(deadline):
+        log.warning("%d exchanges were still in flight after %g s and were cut", cut, deadline)
+    await master.stop()
 
 
 async def serve(path: Path, first: Loaded, started: Callable[[Running], None]) -> None:
