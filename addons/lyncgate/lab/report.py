@@ -93,7 +93,8 @@ class Recorder:
     async def step(
         self, stage: Stage, what: str, seconds: float | None = STEP_TIMEOUT, *, poll: bool = False
     ) -> AsyncIterator[Doing]:
-        """One step, which may take `seconds` (None: for ever). Raises SignInFailedError for whatever goes wrong in it."""
+        """One step, which may take `seconds` (None: for ever). Raises SignInFailedError for whatever goes
+        wrong in it."""
         doing, began, error = Doing(stage), time.perf_counter(), ""
         try:
             async with asyncio.timeout(seconds):

@@ -66,7 +66,7 @@ def reference(model: type[BaseModel]) -> str:
     for section, paths in _paths(model).items():
         heading = ", ".join(f"`{path}`" for path in paths if path) or "Top level"
         rows = [_row(section, name, field) for name, field in section.model_fields.items()]
-        parts.append(f"### {heading}\n\n{inspect.cleandoc(section.__doc__ or "")}\n\n{_table(rows)}")
+        parts.append(f"### {heading}\n\n{inspect.cleandoc(section.__doc__ or '')}\n\n{_table(rows)}")
     return "\n".join(parts)
 
 
