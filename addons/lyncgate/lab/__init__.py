@@ -4,8 +4,9 @@
     authority, ports, plan  certificates, port numbers, what all processes of a lab agree on
     tlsstreams              TLS that costs a connection little memory
     web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
+    usercertificates, meetings, websettings     what tickets and certificates are given for
     call                    what a service is given; the services:
-        autodiscover, webticket, content
+        autodiscover, webticket, oauthtoken, certprov, addressbook, content
         mobility                UCWA; its state: ucwa; on the wire: ucwaformat, ucwabatch; what there is:
                                 ucwaresources, ucwapeople
         mcx                     its state: mcxsessions; its wire form, a guess: lync.mcx
@@ -14,9 +15,9 @@
     dns                     what phones outside and inside are told when they look a name up
     faults                  what can go wrong, on purpose
     inside                  SIP between servers by mutual TLS, push, traces
-    pool, frontend, accessedge, estate, rules      all of it together
+    pool, frontend, accessedge, officewebapps, estate, rules     all of it together
     names, httpclient, report, phone               the other side
 
 What is verified by real clients and what is our guess is said where it is: SIPE, curl and
-requests-ntlm sign in to it (tests/lab/test_sipe.py).
+requests-ntlm sign in to it (tests/lab/test_sipe.py), `ucwa` too (tests/lab/test_ucwa_client.py).
 """

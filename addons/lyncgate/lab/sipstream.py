@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
-from lyncgate.lab import sipmessage, topology
+from lyncgate.lab import sipmessage, tlsstreams, topology
 from lyncgate.lab.sipmessage import Answer, Message
 from lyncgate.lab.web import end
 
@@ -131,7 +131,7 @@ class SipListener:
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
         """Accept connections on a bound socket."""
-        self._listener = await asyncio.start_server(self._accept, sock=sock, ssl=tls, limit=HEAD_LIMIT)
+        self._listener = await tlsstreams.listen_streams(self._accept, sock, tls, limit=HEAD_LIMIT)
 
     async def close(self, *, reset: bool) -> None:
         """Stop listening and cut all connections; `reset`: with RST."""
