@@ -1,4 +1,4 @@
-"""TLS over asyncio that costs a connection about 30 KB instead of 290.
+"""TLS over asyncio that costs a connection of the lab 41 KB instead of 281 (500 measured, HTTP included).
 
 asyncio gives each TLS connection a read buffer of 256 KiB for its whole life (`SSLProtocol.max_size`),
 idle or not: five hundred phones with two connections each would cost 300 MB on either side, of which
