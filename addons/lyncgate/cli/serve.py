@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import resource
 from pathlib import Path
 from typing import Annotated
 
@@ -39,11 +40,18 @@ def serve(
     def started(running: Running) -> None:
         typer.echo(_json(running) if as_json else _text(rules, running), err=not as_json)
 
+    _allow_open_files()
     try:
         asyncio.run(serve_edge(rules, loaded, started))
     except StartError as error:
         typer.echo(f"lyncgate: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _allow_open_files() -> None:
+    """As many open files as the system lets us have: a held poll takes two, and shells allow 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _json(running: Running) -> str:
