@@ -1,9 +1,10 @@
 """Requests to a lab from a test that blocks, and the tickets that they need."""
 
+import json
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from lyncgate.lab import authority, topology
+from lyncgate.lab import authority, meetings, topology, websettings
 from lyncgate.lab.httpclient import Headers, HttpConnection, Reply
 from lyncgate.lab.names import NameMap, NameRule
 from lyncgate.lab.phone import Phone
@@ -79,6 +80,19 @@ class Client:
     def ticket(self, user: str, web: str = WEB) -> tuple[str, str]:
         """A compact web ticket, got by NTLM: the header that carries it."""
         return ("X-MS-WebTicket", self._lab.run(self.get_ticket(user, web)))
+
+    def guest_ticket(self, organiser: str) -> tuple[str, str]:
+        """The ticket of somebody without an account who joins the organiser's meeting."""
+        user = self._lab.estate.people.by_sip(organiser)
+        assert user is not None
+        form = {
+            "grant_type": websettings.ANONYMOUS,
+            "ms_rtc_conferenceuri": meetings.conference_uri(user),
+            "password": meetings.conference_key(user),
+        }
+        reply = self.ask("POST", f"{WEB}/WebTicket/oauthtoken", (), urlencode(form).encode())
+        assert reply.status == 200, reply
+        return ("X-MS-WebTicket", json.loads(reply.body)["access_token"])
 
     async def get_ticket(self, user: str, web: str = WEB) -> str:
         """The same as a coroutine, and the bare value."""

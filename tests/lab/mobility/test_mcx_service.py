@@ -175,6 +175,16 @@ class TestSession:
         assert "NoMobility" in answer.text
         assert not lab.estate.pools["pool01"].registrar.endpoints("frank@contoso.example")
 
+    def test_guest_of_a_meeting_is_refused(self, lab, client, alice):
+        """By its ticket, which is a good one, a guest gets no session, nor a hold of somebody else's."""
+        guest = client.guest_ticket("alice@contoso.example")
+        before = len(lab.estate.pools["pool01"].sessions)
+        reply = send(client, guest, mcx.InitiateSession("Android", "e", "test"))
+        assert (reply.status, fault(mcx.decode_answer(reply.body))) == (403, "MobilityDisabled")
+        stolen = send(client, guest, mcx.GetNextEvents(alice.session, 1, 1))
+        assert fault(mcx.decode_answer(stolen.body)) == "SessionNotFound"
+        assert len(lab.estate.pools["pool01"].sessions) == before
+
     def test_registers_by_5087_from_outside_until_it_ends(self, lab, client):
         registrar = lab.estate.pools["pool01"].registrar
         device = Device(client, "user03@contoso.example")

@@ -92,6 +92,20 @@ class TestCreating:
         assert "NoMobility" in json.loads(reply.body)["message"]
         assert not lab.estate.pools["pool01"].registrar.endpoints("frank@contoso.example")
 
+    def test_is_refused_for_a_guest_of_a_meeting(self, lab, client):
+        """A guest's ticket is a good one, of this pool, and its holder nobody's phone."""
+        ticket = client.guest_ticket("alice@contoso.example")
+        before = len(lab.estate.pools["pool01"].applications)
+        reply = client.ask("POST", APPLICATIONS, [ticket, JSON], json.dumps(NEW).encode())
+        assert error(reply) == (403, "Forbidden", "None")
+        assert "@anonymous.invalid is not in the directory" in json.loads(reply.body)["message"]
+        assert len(lab.estate.pools["pool01"].applications) == before
+
+    def test_guest_of_a_meeting_finds_nobodys_application(self, client, alice):
+        guest = client.guest_ticket("alice@contoso.example")
+        reply = client.ask("GET", f"{WEB}{alice.base}", [guest])
+        assert error(reply)[0::2] == (404, "ApplicationNotFound")
+
     def test_takes_and_gives_xml(self, client):
         body = ET.Element(f"{N}input")
         for name, text in {**NEW, "type": "Phone"}.items():
