@@ -97,6 +97,11 @@ def test_rules_for_an_edge_load_without_complaint(small):
     assert loaded.policy.pools["pool01"].bridge.https == small.estate.ports.external_https
 
 
+def test_rules_for_an_edge_lie_in_the_directory(small):
+    file = small.estate.directory / "edge.yaml"
+    assert file.read_text() == small.estate.rules_yaml()
+
+
 def test_given_ports_are_bound_and_zero_lets_the_edge_choose(small):
     text = rules_yaml(small.estate.directory, small.estate.ports, http_port=8080, admin_port=9145)
     assert "127.0.0.1:8080" in text

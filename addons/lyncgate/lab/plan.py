@@ -3,6 +3,7 @@
     lab.json         {"version": 1, "secret": "<hex>", "ports": {"external_https": 40123, …}, …}
     scenario.yaml    who there is: a copy of the scenario that the lab was made with
     ntlm-accounts    the same people, as NTLM wants them
+    edge.yaml        rules for an edge in front of it: `lyncgate serve --rules LAB/edge.yaml`
 
 Whoever comes first makes the directory: certificates, NTLM accounts, secret, ports. A lab that runs as
 one process keeps the port sockets; members that run as processes of their own bind them by number.
@@ -16,7 +17,7 @@ import secrets
 import socket
 from pathlib import Path
 
-from lyncgate.lab import authority, topology, usercertificates
+from lyncgate.lab import authority, rules, topology, usercertificates
 from lyncgate.lab.directory import Directory
 from lyncgate.lab.faults.fault import NO_FAULTS, Faults
 from lyncgate.lab.ports import Ports, Reserved, bound, reserve
@@ -27,6 +28,7 @@ from lyncgate.lab.ucwa import POLL_MINIMUM
 PLAN_FILE = "lab.json"
 SCENARIO_FILE = "scenario.yaml"
 ACCOUNTS_FILE = "ntlm-accounts"
+RULES_FILE = "edge.yaml"
 VERSION = 1
 
 
@@ -63,6 +65,7 @@ class Plan:
         accounts = Directory(faults.scenario(scenario)).ntlm_accounts()
         authority.write_private(directory / ACCOUNTS_FILE, accounts.encode())
         ports, reserved = reserve([member.address for member in topology.MEMBERS.values()])
+        authority.write_private(directory / RULES_FILE, rules.rules_yaml(directory, ports).encode())
         plan = cls(directory, secrets.token_bytes(32), ports, scenario, poll_minimum, reserved)
         written = {
             "version": VERSION,
