@@ -26,6 +26,7 @@ from lyncgate.policy.policy import (
     UpstreamTls,
     UserRoute,
 )
+from lyncgate.policy.poolmodel import BridgeRules, PoolRules
 from lyncgate.policy.scalars import path_prefix
 
 
@@ -85,7 +86,7 @@ def _listener(name: str, rule: model.ListenerRules, certificates: tuple[Certific
     )
 
 
-def _pool(name: str, rule: model.PoolRules, health_host: str | None, directory: str) -> Pool:
+def _pool(name: str, rule: PoolRules, health_host: str | None, directory: str) -> Pool:
     tls, health = rule.tls, rule.health
     return Pool(
         name,
@@ -107,7 +108,7 @@ def _pool(name: str, rule: model.PoolRules, health_host: str | None, directory: 
     )
 
 
-def _bridge(rule: model.BridgeRules) -> Bridge:
+def _bridge(rule: BridgeRules) -> Bridge:
     return Bridge(unless(rule.http.port, "off"), unless(rule.https.port, "off"))
 
 
@@ -125,7 +126,7 @@ def _health_host(rules: model.Rules, pool: str) -> str | None:
     return None
 
 
-def _publication(rule: model.PublicationRules, of_pool: model.BridgeRules) -> Publication:
+def _publication(rule: model.PublicationRules, of_pool: BridgeRules) -> Publication:
     return Publication(
         rule.name,
         tuple(rule.hosts),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lyncgate.policy.model import BridgeOverride, BridgeRules, BridgeTarget, Rules
+from lyncgate.policy.model import Rules
 from lyncgate.policy.policy import Discover, Scheme
+from lyncgate.policy.poolmodel import BridgeOverride, BridgeRules, BridgeTarget
 from lyncgate.policy.problem import Key, Report, show_value
 from lyncgate.policy.scalars import show_duration
 

@@ -24,8 +24,8 @@ from lyncgate.lab.scenario.policies import (
 from lyncgate.lync.contacts import Availability
 from lyncgate.lync.dialplan import DialPlan, Rule
 from lyncgate.lync.names import sip_address
-from lyncgate.policy.model import Section
 from lyncgate.policy.scalars import Name, refuse
+from lyncgate.policy.section import Section
 
 RANGE = re.compile(r"\[(\d{1,4})-(\d{1,4})\]")
 _LINE = re.compile(r"tel:\+[1-9][0-9]{3,14}(;ext=[0-9]{1,8})?")

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 from lyncgate.lync.provisioning import Properties
-from lyncgate.policy.model import Section
+from lyncgate.policy.section import Section
 
 GLOBAL = "global"
 SITE = "site:"
