@@ -11,6 +11,7 @@ import pytest
 
 from lab.client import EMEA, WEB
 from lyncgate.lab.httpclient import Reply
+from lyncgate.lab.ucwa import IDLE_LIFETIME, Applications
 from lyncgate.lab.ucwaformat import NAMESPACE
 from lyncgate.lync.contacts import Availability
 
@@ -353,6 +354,19 @@ class TestBatch:
 
 
 class TestTrouble:
+    def test_application_that_was_left_alone_is_gone_once_with_410_then_404(self, lab, client):
+        now = [0.0]
+        pool = lab.estate.pools["pool01"]
+        applications, pool.applications = pool.applications, Applications(clock=lambda: now[0])
+        try:
+            left = Account(client, "user05@contoso.example")
+            now[0] += IDLE_LIFETIME + 1
+            assert error(left.ask("GET", "")) == (410, "Gone", "InactiveApplicationExpired")
+            assert error(left.ask("GET", ""))[0::2] == (404, "ApplicationNotFound")
+            assert not pool.registrar.endpoints("user05@contoso.example")
+        finally:
+            pool.applications = applications
+
     def test_policy_that_changes_ends_the_application(self, lab, client, without_mobility):
         account = Account(client, "user06@contoso.example")
         with without_mobility:
