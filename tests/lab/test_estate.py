@@ -15,6 +15,7 @@ import pytest
 from lab.client import AUTODISCOVER, WEB, XML, Client
 from lyncgate.lab import topology
 from lyncgate.lab.estate import Estate
+from lyncgate.lab.plan import PlanError
 from lyncgate.lab.rules import rules_yaml
 from lyncgate.policy.load import load
 from support.estate import running_estate
@@ -208,3 +209,16 @@ def test_start_that_fails_gives_its_ports_back(tmp_path, monkeypatch):
         asyncio.run(start())
     ports = json.loads((tmp_path / "lab.json").read_text())["ports"]
     assert not is_open("fe01", ports["external_https"])
+
+
+def test_certificates_of_somebody_elses_are_left_alone(tmp_path):
+    (tmp_path / "edge.pem").write_text("in use")
+
+    async def start() -> None:
+        async with Estate.start(tmp_path):
+            pass
+
+    with pytest.raises(PlanError, match=r"edge\.pem is not of a lab's making"):
+        asyncio.run(start())
+    assert (tmp_path / "edge.pem").read_text() == "in use"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["edge.pem"]

@@ -56,9 +56,17 @@ class Plan:
         scenario: Scenario | None = None,
         faults: Faults = NO_FAULTS,
     ) -> Plan:
-        """Make everything new in `directory`, which is made if need be. `scenario`: None is the lab's own."""
+        """Make everything new in `directory`, which is made if need be. `scenario`: None is the lab's own.
+
+        Raises PlanError if certificates are there that no lab has made: somebody's own may be in use.
+        """
         scenario = scenario or default_scenario()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        strange = [] if (directory / PLAN_FILE).exists() else sorted(directory.glob("*.pem"))
+        if strange:
+            raise PlanError(
+                f"{strange[0]} is not of a lab's making and would be overwritten: no {PLAN_FILE} there"
+            )
         authority.write_certificates(directory, faults.write_certificates)
         usercertificates.write_authority(directory)
         authority.write_private(directory / SCENARIO_FILE, scenario.text.encode())

@@ -43,6 +43,8 @@ def test_five_hundred_phones_at_once(tmp_path: Path) -> None:
             return memory
 
         memory = asyncio.run(until_all_are_there())
+        rate = crowd.summary.document()["sign_ins_per_second"]
+        print(f"{PHONES} phones, {crowd.summary.most_polls} polls: {rate} sign-ins/s, lab {memory >> 20} MiB")
         assert crowd.summary.worst() == []
         assert (crowd.summary.ok, crowd.summary.most_polls) == (PHONES, PHONES)
         assert memory < GIB
