@@ -12,7 +12,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: $(READY)
-	@$(BIN)/lyncgate demo $(ARGS)
+	@$(BIN)/lyncgate demo --rules rules.yaml $(ARGS)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

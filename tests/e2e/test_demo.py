@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,23 @@ def test_it_shows_a_sign_in_stage_by_stage() -> None:
     assert re.search(r"http://127\.0\.0\.1:\d+/metrics$", done.stdout, re.MULTILINE)
     assert "$ lyncgate explain 'https://lyncdiscover.contoso.example/?sipuri=alice" in done.stdout
     assert not SECRETS.search(done.stdout)
+
+
+def test_it_serves_by_the_rules_that_are_shipped() -> None:
+    """As `make demo` does: rules.yaml with the lab's addresses, its route tests included."""
+    done = demo("--rules", "rules.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["ok"] is True
+    assert {e["publication"] for e in document["exchanges"]} == {"lyncdiscover", "web services"}
+
+
+def test_rules_of_another_pool_are_refused(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text((ROOT / "rules.yaml").read_text().replace("fe02.contoso.local", "fe09.contoso.local"))
+    done = demo("--rules", str(rules))
+    assert done.returncode == 2
+    assert "fe09.contoso.local is no server of the lab" in " ".join(done.stderr.split())
 
 
 def test_it_as_json() -> None:

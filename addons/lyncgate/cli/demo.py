@@ -28,6 +28,7 @@ from lyncgate.lab.estate import Estate
 from lyncgate.lab.names import NameMap
 from lyncgate.lab.phone import Phone
 from lyncgate.lab.report import SignInReport
+from lyncgate.lab.rules import NotOfTheLabError, placed
 from lyncgate.policy.explain import explain, render
 from lyncgate.policy.routetests import make_request
 from lyncgate.signin.exchange import Exchange, Outcome, Phase
@@ -47,27 +48,39 @@ class _Played:
 
 
 def demo(
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Rules to serve by, put in front of the lab. Default: the lab's own."),
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Leave lab and edge running for a browser and curl.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The sign-in as JSON.")] = False,
 ) -> None:
     """Run a lab, an edge and a phone: a sign-in through the edge, stage by stage."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)
+    try:
+        template = rules.read_text() if rules else None
+    except OSError as error:
+        raise typer.BadParameter(f"{rules}: {error.strerror}", param_hint="--rules") from None
     with tempfile.TemporaryDirectory(prefix="lyncgate-demo-") as directory:
-        ok = asyncio.run(_demo(Path(directory), keep=keep, as_json=as_json))
+        ok = asyncio.run(_demo(Path(directory), template, keep=keep, as_json=as_json))
     raise typer.Exit(0 if ok else 1)
 
 
-async def _demo(directory: Path, *, keep: bool, as_json: bool) -> bool:
+async def _demo(directory: Path, template: str | None, *, keep: bool, as_json: bool) -> bool:
     console = Console(highlight=False, quiet=as_json, soft_wrap=True)
     exchanges: list[Exchange] = []
     # UCWA polls last 180 s at least; the lab's may be shorter so that the demo is.
-    async with Estate.start(directory, poll_minimum=1.0) as estate:
+    async with Estate.start(directory / "lab", poll_minimum=1.0) as estate:
         console.print(
-            Text("lab   ", "bold cyan") + Text(f"pool01 of {_members(estate)}, files in {directory}")
+            Text("lab   ", "bold cyan") + Text(f"pool01 of {_members(estate)}, files in {estate.directory}")
         )
         rules = directory / "rules.yaml"
-        rules.write_text(estate.rules_yaml() + ACCESS_LOG)
+        try:
+            written = placed(template, estate.ports) if template else estate.rules_yaml()
+        except NotOfTheLabError as error:
+            raise typer.BadParameter(str(error), param_hint="--rules") from None
+        rules.write_text(written + ACCESS_LOG)
         loaded = read_rules(rules)
         if loaded.policy is None:
             show_problems(loaded.problems)
@@ -172,8 +185,8 @@ def _invite(console: Console, estate: Estate, running: Running) -> None:
         f"curl -i --connect-to ::{http_host}:{http_port} http://meet.contoso.example/alice",
         f"{secure} --ntlm -u '{USER}:{password}' {ticket}",
         f"curl {_admin(running)}/readyz",
-        f"lyncgate explain --rules {estate.directory}/rules.yaml '{EXPLAINED}'",
-        f"tail -f {estate.directory}/access.log",
+        f"lyncgate explain --rules {estate.directory.parent}/rules.yaml '{EXPLAINED}'",
+        f"tail -f {estate.directory.parent}/access.log",
     ):
         console.print(f"  {command}")
     console.print(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.commands import StartHook
 
-from lyncgate.edge.framing import Rejection
+from lyncgate.edge.framing import Fault, Rejection
+from lyncgate.policy.policy import Listener
 
 
 @dataclass
@@ -20,6 +22,20 @@ class EdgeRejectedHook(StartHook):
 
     rejection: Rejection
     blocking = False
+
+    @classmethod
+    def of(cls, listener: Listener, client: Connection, fault: Fault) -> EdgeRejectedHook:
+        """For bytes of `client`, which came by `listener`."""
+        peer = client.peername
+        return cls(
+            Rejection(
+                listener=listener.name,
+                scheme=listener.scheme,
+                source_ip=peer[0] if peer else "",
+                connection=client.id,
+                fault=fault,
+            )
+        )
 
 
 @dataclass

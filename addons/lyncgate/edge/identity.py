@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import ipaddress
 
 import service_identity
 from cryptography import x509
@@ -24,7 +23,7 @@ from service_identity.exceptions import CertificateError
 from service_identity.hazmat import DNS_ID, IPAddress_ID, ServiceMatch, verify_service_identity
 
 from lyncgate.edge.state import EdgeState
-from lyncgate.policy.hosts import fits
+from lyncgate.policy.hosts import fits, is_address
 from lyncgate.policy.policy import CertificateFiles, Listener, Policy, UpstreamTls
 
 ALPN = b"http/1.1"  # NTLM is bound to the connection and undefined over HTTP/2
@@ -74,7 +73,7 @@ class Identity:
         an address there, which RFC 6066 §3 does not allow: that is no name either.
         """
         candidates = self._by_listener.get(listener.name, [])
-        unnamed = name is None or _is_address(name)
+        unnamed = name is None or is_address(name)
         for files, context in candidates:
             if unnamed or name is None or fits(files.names, name.lower().rstrip(".")):
                 connection = SSL.Connection(context)
@@ -93,7 +92,7 @@ class Identity:
         name = pool.tls.name or host
         connection = SSL.Connection(self._upstream[pool.tls])
         connection.set_app_data(_Expected(pool.tls, host))
-        if not _is_address(name):
+        if not is_address(name):
             connection.set_tlsext_host_name(name.encode("ascii"))
             data.conn.sni = name
         connection.set_connect_state()
@@ -144,7 +143,7 @@ def proves(leaf: x509.Certificate, tls: UpstreamTls, host: str) -> bool:
     if tls.pins and leaf.fingerprint(SHA256()).hex() not in tls.pins:
         return False
     name = tls.name or host
-    wanted = IPAddress_ID(name) if _is_address(name) else DNS_ID(name)
+    wanted = IPAddress_ID(name) if is_address(name) else DNS_ID(name)
     try:
         matches: list[ServiceMatch] = verify_service_identity(
             cert_patterns=extract_patterns(leaf), obligatory_ids=[wanted], optional_ids=[]
@@ -152,11 +151,3 @@ def proves(leaf: x509.Certificate, tls: UpstreamTls, host: str) -> bool:
     except (service_identity.VerificationError, CertificateError):
         return False
     return bool(matches)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -131,7 +131,7 @@ def client_address(client: connection.Client, headers: Headers, listener: Listen
         return peer
     for value in reversed(",".join(headers.get_all("x-forwarded-for")).split(",")):
         address = value.strip()
-        if not _is_address(address):
+        if not hosts.is_address(address):
             return peer
         if not _trusted(address, listener.trusted_proxies):
             return address
@@ -144,16 +144,8 @@ def _peer(client: connection.Client) -> str:
 
 
 def _trusted(address: str, networks: tuple[Network, ...]) -> bool:
-    if not networks or not _is_address(address):
+    if not networks or not hosts.is_address(address):
         return False
     parsed = ipaddress.ip_address(address)
     mapped = getattr(parsed, "ipv4_mapped", None)
     return any((mapped or parsed) in network for network in networks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError,
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 
 from lyncgate.edge import framing, outcomes
-from lyncgate.edge.framing import Fault, Framing, Rejection
+from lyncgate.edge.framing import Fault, Framing
 from lyncgate.edge.hooks import EdgeRejectedHook
 from lyncgate.edge.state import EdgeState
 from lyncgate.policy.policy import Listener
@@ -97,16 +97,7 @@ class EdgeHttp1Server(Http1Server):
 
     def _reject(self, fault: Fault) -> layer.CommandGenerator[None]:
         """Say why in one status, count it, and close."""
-        peer = self.conn.peername
-        yield EdgeRejectedHook(
-            Rejection(
-                listener=self.listener.name,
-                scheme=self.listener.scheme,
-                source_ip=peer[0] if peer else "",
-                connection=self.conn.id,
-                fault=fault,
-            )
-        )
+        yield EdgeRejectedHook.of(self.listener, self.conn, fault)
         yield from self._end(framing.STATUS[fault], str(fault))
 
     def _end(self, status: int, why: str) -> layer.CommandGenerator[None]:

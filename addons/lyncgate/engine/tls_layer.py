@@ -11,7 +11,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
 from mitmproxy.proxy.tunnel import TunnelState
 
-from lyncgate.edge.framing import Fault, Rejection
+from lyncgate.edge.framing import Fault
 from lyncgate.edge.hooks import EdgeRejectedHook
 from lyncgate.edge.identity import Identity
 from lyncgate.edge.state import EdgeState
@@ -73,14 +73,5 @@ class EdgeTlsLayer(ClientTLSLayer):
 
     def _refuse(self, fault: Fault) -> layer.CommandGenerator[None]:
         self._refused = True
-        peer = self.conn.peername
-        yield EdgeRejectedHook(
-            Rejection(
-                listener=self.listener.name,
-                scheme=self.listener.scheme,
-                source_ip=peer[0] if peer else "",
-                connection=self.conn.id,
-                fault=fault,
-            )
-        )
+        yield EdgeRejectedHook.of(self.listener, self.conn, fault)
         yield commands.CloseConnection(self.conn)

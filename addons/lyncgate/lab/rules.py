@@ -9,6 +9,7 @@ import yaml
 from lyncgate.lab import topology
 from lyncgate.lab.authority import CA_FILE
 from lyncgate.lab.ports import Ports
+from lyncgate.policy.policy import Bridge
 
 LOOPBACK = "127.0.0.1"
 
@@ -91,3 +92,36 @@ def rules_yaml(
         "admin": {"bind": f"{LOOPBACK}:{admin_port}"},
     }
     return yaml.safe_dump(rules, sort_keys=False)
+
+
+class NotOfTheLabError(ValueError):
+    """Rules lead to a server that the lab does not have."""
+
+
+def placed(text: str, ports: Ports) -> str:
+    """Rules that were written for real servers (the shipped rules.yaml), put in front of the lab.
+
+    Names, publications and everything else stay; only where things are is the lab's: listeners on free
+    loopback ports, members by their address, ports of the external sites and of SIP. Certificates are
+    expected where the rules say. Raises NotOfTheLabError.
+    """
+    document = yaml.safe_load(text)
+    for listener in document["listeners"].values():
+        listener["bind"] = [f"{LOOPBACK}:0"]
+    document["admin"] = {"bind": f"{LOOPBACK}:0"}
+    for pool in document["pools"].values():
+        pool["members"] = [_placed_member(member) for member in pool["members"]]
+        pool["bridge"] = {"http": ports.external_http, "https": ports.external_https}
+        pool.setdefault("health", {})["tcp"] = ports.sip
+    for test in document.get("tests", ()):
+        if test["expect"].get("port") == Bridge().https:
+            test["expect"]["port"] = ports.external_https
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _placed_member(fqdn: str) -> dict[str, str]:
+    for member in topology.MEMBERS.values():
+        if member.fqdn == fqdn:
+            return {"name": member.name, "host": member.address}
+    known = ", ".join(member.fqdn for member in topology.MEMBERS.values() if member.pool)
+    raise NotOfTheLabError(f"{fqdn} is no server of the lab; it has {known}")

@@ -41,3 +41,12 @@ def fits(published: Sequence[str], host: str) -> bool:
     """Whether `host` (from `parse`) is one of the `published` names; `*.suffix` stands for exactly
     one more label."""
     return host in published or "*." + host.partition(".")[2] in published
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -40,7 +40,6 @@ from lyncgate.policy.section import Section, Word, short
 
 _TIMEOUTS = compiled.Timeouts()
 _LIMITS = compiled.Limits()
-_ADMIN = compiled.Admin()
 
 
 # ── lync ────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from lyncgate.policy.hosts import is_address
 from lyncgate.policy.policy import Network
 
 REFUSED = "refused"  # our pydantic error type; its message says what is allowed
@@ -82,7 +83,7 @@ def read_host(value: object) -> str:
     """A DNS name in lower case, without the final dot."""
     allowed = "a host name such as lyncweb.contoso.example (international names in their xn-- form)"
     host = _text(value, allowed).lower()
-    return host if _HOST.fullmatch(host) and not _is_address(host) else refuse(allowed)
+    return host if _HOST.fullmatch(host) and not is_address(host) else refuse(allowed)
 
 
 def _read_host_key(value: object) -> str:
@@ -99,15 +100,7 @@ def _read_public_host(value: object) -> str:
 def _read_server(value: object) -> str:
     allowed = "a host name or IP address, without a port (ports are the bridge's)"
     text = _text(value, allowed).lower()
-    return text if _is_address(text) or _HOST.fullmatch(text) else refuse(allowed)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return text if is_address(text) or _HOST.fullmatch(text) else refuse(allowed)
 
 
 def _read_name(value: object) -> str:
@@ -119,7 +112,7 @@ def _read_bind(value: object) -> tuple[str, int]:
     allowed = 'an IP address and port such as "0.0.0.0:443" or "[::]:443"'
     match = _BIND.fullmatch(_text(value, allowed))
     host = match and (match["v6"] or match["v4"])
-    if not match or not host or int(match["port"]) > 65535 or not _is_address(host):
+    if not match or not host or int(match["port"]) > 65535 or not is_address(host):
         refuse(allowed)
     if (":" in host) != bool(match["v6"]):
         refuse(allowed)
