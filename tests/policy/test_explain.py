@@ -115,7 +115,7 @@ def test_render_of_a_forward() -> None:
         "https://LyncDiscover.contoso.example:443/?sipuri=Alice@contoso.example", source="203.0.113.9"
     )
     assert render(explain(POLICY, request)) == (
-        "GET https://lyncdiscover.contoso.example/\n"
+        "GET https://lyncdiscover.contoso.example/?sipuri=Alice@contoso.example\n"
         "  from 203.0.113.9 on listener https for alice@contoso.example\n"
         "\n"
         "rules tried\n"

@@ -33,14 +33,15 @@ class Upstream:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Explanation:
-    """`host`, `path`: as matched; None: Host is unusable. `readings`: of the path, if more than one.
-    `user`: the SIP user in question, if any. `upstream`: only for a Forward."""
+    """`target`: as asked. `host`, `path`: as matched; None: Host is unusable. `readings`: of the path, if
+    more than one. `user`: the SIP user in question, if any. `upstream`: only for a Forward."""
 
     method: str
     scheme: str
     source: str
     listener: str
     host: str | None
+    target: str
     path: str
     readings: tuple[str, ...]
     user: str | None
@@ -61,6 +62,7 @@ def explain(policy: Policy, request: Request) -> Explanation:
         source=request.source,
         listener=request.listener,
         host=hosts.parse(request.host),
+        target=_text(request.target),
         path=paths.canonical(path),
         readings=readings if len(readings) > 1 else (),
         user=names.sip_user_from_query(query) if request.user is None else names.sip_address(request.user),
@@ -98,7 +100,7 @@ def summary(decision: Decision) -> str:
 def render(explanation: Explanation) -> str:
     """The explanation as plain text, one fact a line, ending in a newline."""
     asked = explanation
-    lines = [f"{asked.method} {asked.scheme}://{asked.host or '(no usable Host)'}{asked.path}"]
+    lines = [f"{asked.method} {asked.scheme}://{asked.host or '(no usable Host)'}{asked.target}"]
     lines.append(
         f"  from {asked.source} on listener {asked.listener}" + (f" for {asked.user}" if asked.user else "")
     )
