@@ -1,1 +1,1 @@
-"""Events, and later the sign-ins stitched from them. Pure: no I/O, no mitmproxy."""
+"""Events, the sign-ins stitched from them, and what is wrong with those. Pure: no I/O, no mitmproxy."""

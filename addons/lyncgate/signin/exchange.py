@@ -1,6 +1,6 @@
 """The exchange: the record of one request, and the first kind of event.
 
-Access log, metrics and (later) sign-ins are all made from this record and nothing else. It holds no
+Access log, metrics and sign-ins are all made from this record and nothing else. It holds no
 secret: no header values but those named here, no query but the SIP user read from it.
 
 Units: times are seconds; `started` is Unix time, phases are durations from a monotonic clock.
@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Literal
+
+from lyncgate.signin.facts import NO_FACTS, Facts
+from lyncgate.signin.keys import NONE, Keys
 
 type Phases = dict["Phase", float | None]
 
@@ -93,3 +97,11 @@ class Exchange:
     server_fqdn: str | None = None  # X-MS-Server-Fqdn of the answer
     user_agent: str | None = None  # cut to 128 characters
     phases: Phases = dataclasses.field(default_factory=dict)
+    origin: str = "edge"  # who saw it, see lyncgate.signin.events
+    keys: Keys = NONE
+    facts: Facts = NO_FACTS
+    type: Literal["exchange"] = "exchange"
+
+    @property
+    def seconds(self) -> float | None:
+        return self.phases.get(Phase.TOTAL)

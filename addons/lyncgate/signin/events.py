@@ -1,0 +1,127 @@
+"""Events: what was seen of sign-ins, by whom and when. The edge's exchanges, DNS queries, handshakes,
+SIP messages, trace lines; from a live edge, a capture, a HAR or a front end's trace, it is all the same.
+
+Every event has `id`, `started` (Unix seconds by the clock of who saw it), `origin`, `keys` and
+`seconds` (how long it took; None: not known, or not over). No event holds a secret.
+
+`origin` says who saw it: `edge`, `capture`, `har`, `flows`, `probe`, `dns`, or `trace:<server>`.
+Two events with the same id are the same event, told twice: the later telling wins, if it is complete.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Literal
+
+from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.keys import NONE, Keys
+
+TEXT_LIMIT = 512  # characters of any text taken from outside
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DnsQuery:
+    """A question to a DNS server and its answer."""
+
+    id: str
+    started: float
+    origin: str = "dns"
+    keys: Keys = NONE
+    seconds: float | None = None
+    name: str  # lower case, no final dot
+    kind: str  # A, AAAA, SRV, CNAME …
+    rcode: str | None  # NOERROR, NXDOMAIN, SERVFAIL …; None: no answer came
+    answers: tuple[str, ...] = ()  # `CNAME lyncweb.contoso.example`, `A 192.0.2.1`
+    view: str | None = None  # which of the server's views, if it has several: internal, external
+    type: Literal["dns"] = "dns"
+
+
+class HandshakeOutcome(enum.StrEnum):
+    """How far a connection came before HTTP, or instead of it."""
+
+    OK = "ok"
+    REFUSED = "refused"  # TCP refused
+    UNREACHABLE = "unreachable"  # no route, or no answer to TCP in time
+    ALERT = "alert"  # one side sent a TLS alert
+    CLOSED = "closed"  # closed in the middle of the handshake, or right after it
+    UNTRUSTED = "untrusted"  # our side found the certificate wanting: see `certificate_problem`
+    NOT_TLS = "not_tls"  # the other side's bytes are no TLS
+    NOT_HTTP = "not_http"  # TLS was fine, and what came then is no HTTP: see `first_words`
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What the server showed. Names as they stand in it, bounded to 40."""
+
+    names: tuple[str, ...]
+    issuer: str
+    not_before: float  # Unix seconds
+    not_after: float
+    chain: int  # certificates sent, the server's own among them
+    complete: bool | None = None  # the chain leads to a self-signed or known root; None: not checked
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """A connection's making, as far as it is news: it failed, or it was looked at closely."""
+
+    id: str
+    started: float
+    origin: str
+    keys: Keys = NONE
+    seconds: float | None = None
+    side: Literal["client", "upstream"] = "client"  # client: between client and who saw it
+    address: str | None = None  # `host:port` that was connected to
+    server_name: str | None = None  # SNI
+    outcome: HandshakeOutcome
+    detail: str = ""  # alert name, error text, for a person
+    versions: tuple[str, ...] = ()  # TLS versions that the client offers: `TLSv1`, `TLSv1.2` …
+    version: str | None = None  # what was agreed on
+    certificate: Certificate | None = None
+    certificate_problem: Literal["name", "expired", "not_yet", "chain", "self_signed"] | None = None
+    first_words: str | None = None  # `sip` when a SIP message came where HTTP is spoken, else `other`
+    type: Literal["handshake"] = "handshake"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SipMessage:
+    """A protocol record of a front end's or Access Edge's trace."""
+
+    id: str
+    started: float
+    origin: str  # trace:<server>
+    keys: Keys = NONE
+    seconds: float | None = None  # of a request whose answer is in the same trace: until that
+    incoming: bool
+    peer: str | None = None  # host:port
+    method: str  # of the request, or of the one that a response answers (CSeq)
+    status: int | None = None  # None: a request
+    reason: str | None = None
+    cseq: int | None = None
+    package: str | None = None  # Event header
+    contact: str | None = None  # host:port of Contact
+    diagnostics: str | None = None  # ms-diagnostics
+    settings: tuple[tuple[str, str], ...] = ()  # what provisioning said, see Facts.settings
+    contacts: int | None = None  # how many, in a contact list
+    type: Literal["sip"] = "sip"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TraceLine:
+    """A component or diagnostic record of a trace: free text, secrets removed."""
+
+    id: str
+    started: float
+    origin: str  # trace:<server>
+    keys: Keys = NONE
+    seconds: float | None = None
+    level: str  # TL_INFO …
+    component: str
+    function: str
+    text: str  # cut to TEXT_LIMIT
+    result: str | None = None  # `0xC3E93C5E(SIPPROXY_E_ROUTING)`
+    type: Literal["trace"] = "trace"
+
+
+type Event = Exchange | DnsQuery | Handshake | SipMessage | TraceLine
