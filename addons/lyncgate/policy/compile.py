@@ -9,12 +9,16 @@ import os.path
 from collections.abc import Mapping
 
 from lyncgate.policy import model
+from lyncgate.policy.journalmodel import FollowRules, JournalRules
 from lyncgate.policy.policy import (
     AccessLog,
     Admin,
     Bridge,
     CertificateFiles,
+    Followed,
+    FollowedKind,
     Health,
+    Journal,
     Limits,
     Listener,
     Member,
@@ -54,6 +58,7 @@ def compile_rules(
         timeouts=Timeouts(**dict(rules.timeouts)),  # dict: the values; model_dump: as written
         access_log=_access_log(rules.access_log, directory),
         admin=Admin(unless(rules.admin.bind, "off")),
+        journal=_journal(rules.journal, directory),
     )
 
 
@@ -144,3 +149,18 @@ def _access_log(rule: model.AccessLogRules, directory: str) -> AccessLog:
     if rule.path in ("-", "off"):
         return AccessLog("-" if rule.path == "-" else None, rule.format)
     return AccessLog(absolute(directory, rule.path), rule.format)
+
+
+def _journal(rule: JournalRules, directory: str) -> Journal:
+    return Journal(
+        path=absolute(directory, rule.path) if rule.path else None,
+        size=rule.size,
+        age=rule.age,
+        pseudonyms=rule.pseudonyms,
+        follow=tuple(_followed(follow, directory) for follow in rule.follow),
+    )
+
+
+def _followed(rule: FollowRules, directory: str) -> Followed:
+    kind = FollowedKind.DNS if rule.dns else FollowedKind.TRACE
+    return Followed(kind, absolute(directory, rule.dns or rule.trace or ""), rule.server)

@@ -13,7 +13,7 @@ import dataclasses
 import os.path
 from collections.abc import Callable
 
-from lyncgate.policy import checks, lyncbreakers, routetests, tlsfiles
+from lyncgate.policy import checks, journalchecks, lyncbreakers, routetests, tlsfiles
 from lyncgate.policy.compile import compile_rules
 from lyncgate.policy.model import Rules, TestFile
 from lyncgate.policy.policy import Policy
@@ -34,6 +34,7 @@ CHECKS: tuple[tuple[Callable[[Rules, Report], None], str], ...] = (
     (checks.check_users, "lync"),
     (checks.check_limits, "limits"),
     (checks.check_timeouts, "timeouts pools"),
+    (journalchecks.check_journal, "journal access_log"),
     (lyncbreakers.check_bridges, "pools publications"),
     (lyncbreakers.check_timeouts, "timeouts"),
     (lyncbreakers.check_publications, "publications"),

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lyncgate.policy import policy as compiled
+from lyncgate.policy.journalmodel import JournalRules
 from lyncgate.policy.policy import Discover, Scheme
 from lyncgate.policy.poolmodel import BridgeOverride, PoolRules
 from lyncgate.policy.scalars import (
@@ -275,6 +276,7 @@ class Rules(Section):
     timeouts: TimeoutRules = Field(default=TimeoutRules(), description="How long is waited.")
     access_log: AccessLogRules = Field(default=AccessLogRules(), description="One line a request.")
     admin: AdminRules = Field(default=AdminRules(), description="Where metrics and health are served.")
+    journal: JournalRules = Field(default=JournalRules(), description="What is kept of sign-ins.")
     tests: list[RouteTest] = Field(default=[], description="Requests and the decisions they must get.")
 
 

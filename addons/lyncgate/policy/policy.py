@@ -19,6 +19,9 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SECONDS = 1.0
 KIB = 1024
 MIB = 1024 * KIB
+GIB = 1024 * MIB
+DAYS = 86400 * SECONDS
+MEMORY_JOURNAL = 32 * MIB  # the most that a journal without a file may hold
 
 
 class Scheme(enum.StrEnum):
@@ -221,6 +224,35 @@ class Admin:
     bind: tuple[str, int] | None = ("127.0.0.1", 9145)
 
 
+class FollowedKind(enum.StrEnum):
+    """What a file that others write holds."""
+
+    DNS = "dns"
+    TRACE = "trace"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Followed:
+    """A file that others write and the journal reads as it grows. `server`: whose trace it is."""
+
+    kind: FollowedKind
+    path: str
+    server: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Journal:
+    """What is kept of sign-ins. `path`: SQLite file; None: in memory, MEMORY_JOURNAL at most.
+    `size` in bytes and `age` in seconds bound it. `pseudonyms`: no user, account or address is kept,
+    only keyed hashes of them."""
+
+    path: str | None = None
+    size: int = GIB
+    age: float = 14 * DAYS
+    pseudonyms: bool = False
+    follow: tuple[Followed, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
     """All of rules.yaml. `version` is a hash of the text it was made of (12 hex digits)."""
@@ -235,3 +267,4 @@ class Policy:
     timeouts: Timeouts = Timeouts()
     access_log: AccessLog = AccessLog()
     admin: Admin = Admin()
+    journal: Journal = Journal()
