@@ -1,4 +1,5 @@
-"""Imports point one way: cli → lab, observe, engine → edge → signin, lync, policy. The core is pure."""
+"""Imports point one way: cli → lab, probe, observe, engine → edge → signin, lync, policy; what lab and probe
+share as clients is in client. The core is pure."""
 
 from __future__ import annotations
 
@@ -18,8 +19,10 @@ MAY_IMPORT = {
     "edge": {"signin", "lync", "policy"},
     "engine": {"observe", "edge", "signin", "lync", "policy"},
     "observe": {"edge", "signin", "lync", "policy"},
-    "lab": {"lync", "policy"},
-    "cli": {"lab", "observe", "engine", "edge", "signin", "lync", "policy"},
+    "client": set(),
+    "lab": {"client", "lync", "policy"},
+    "probe": {"client", "signin", "lync", "policy"},
+    "cli": {"probe", "client", "lab", "observe", "engine", "edge", "signin", "lync", "policy"},
 }
 PURE = ("policy", "lync", "signin")
 IMPURE = {

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator
 
 import spnego
 
+from lyncgate.client.http import Headers, HttpConnection, Reply
+from lyncgate.client.names import NameMap
 from lyncgate.lab import webticket
-from lyncgate.lab.httpclient import Headers, HttpConnection, Reply
-from lyncgate.lab.names import NameMap
 
 WEB = "lyncweb.contoso.example"
 HEADERS: Headers = [("Content-Type", webticket.XML), ("SOAPAction", f'"{webticket.WST}/RST/Issue"')]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from e2e import phones
+from lyncgate.client.names import NameMap
 from lyncgate.lab.authority import client_context
-from lyncgate.lab.names import NameMap
 from support.processes import Edge, Lab, Process, edge_process, lab_process
 
 MB = 1_000_000

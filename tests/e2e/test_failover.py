@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lyncgate.client.http import HttpConnection, Reply
+from lyncgate.client.names import NameMap, NameRule
 from lyncgate.lab import authority, rules
 from lyncgate.lab.authority import client_context
-from lyncgate.lab.httpclient import HttpConnection, Reply
-from lyncgate.lab.names import NameMap, NameRule
 from lyncgate.lab.ports import Ports
 from support.member import requests_file
 from support.processes import Edge, Process, edge_process

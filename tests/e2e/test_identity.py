@@ -10,8 +10,8 @@ import contextlib
 import random
 
 from e2e import phones
+from lyncgate.client.http import HttpConnection
 from lyncgate.lab.authority import client_context
-from lyncgate.lab.httpclient import HttpConnection
 from support.processes import Edge, Lab
 
 USERS = [f"user{number:02}@contoso.example" for number in range(1, 51)]

@@ -17,8 +17,8 @@ import pytest
 
 from e2e import phones
 from e2e.phones import Application
+from lyncgate.client.http import HttpConnection, Reply
 from lyncgate.lab.authority import client_context
-from lyncgate.lab.httpclient import HttpConnection, Reply
 from support.faketime import faketime
 from support.processes import Edge, Lab, Process, edge_process, lab_process
 from support.requirements import require

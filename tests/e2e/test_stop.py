@@ -9,10 +9,10 @@ import pytest
 
 from e2e import phones
 from e2e.phones import Application
+from lyncgate.client.http import FAILURES, HttpConnection
+from lyncgate.client.names import NameMap, NameRule
 from lyncgate.lab import topology
 from lyncgate.lab.authority import client_context
-from lyncgate.lab.httpclient import FAILURES, HttpConnection
-from lyncgate.lab.names import NameMap, NameRule
 from support.processes import Edge, Lab, edge_process, wait_until
 
 ALICE = "alice@contoso.example"

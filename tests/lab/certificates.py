@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from lab.client import WEB, Client
+from lyncgate.client.http import Reply
 from lyncgate.lab import certprov as service
 from lyncgate.lab import webticket
-from lyncgate.lab.httpclient import Reply
 from lyncgate.lync import certprov
 from lyncgate.lync.wstrust import TokenRequest, TokenResponse, parse_token_response, username_token
 

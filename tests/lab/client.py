@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
+from lyncgate.client.http import Headers, HttpConnection, Reply
+from lyncgate.client.names import NameMap, NameRule
 from lyncgate.lab import authority, meetings, topology, websettings
-from lyncgate.lab.httpclient import Headers, HttpConnection, Reply
-from lyncgate.lab.names import NameMap, NameRule
 from lyncgate.lab.phone import Phone
 from support.estate import RunningEstate
 

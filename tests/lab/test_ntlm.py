@@ -6,7 +6,7 @@ import pytest
 import spnego
 
 from lab.client import RST, TICKET, WEB, Client
-from lyncgate.lab.httpclient import Reply
+from lyncgate.client.http import Reply
 
 URL = WEB + TICKET
 

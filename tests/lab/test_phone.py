@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from lyncgate.client.names import NameMap, NameRule
 from lyncgate.lab import authority
-from lyncgate.lab.names import NameMap, NameRule
 from lyncgate.lab.phone import sign_in
 from lyncgate.lync.stages import Stage
 

@@ -27,8 +27,8 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from lyncgate.client.names import NameMap, NameRule
 from lyncgate.lab import rules, topology
-from lyncgate.lab.names import NameMap, NameRule
 from lyncgate.lab.plan import PLAN_FILE, Plan
 
 STARTS_WITHIN = 60.0  # seconds: two busy cores, several tests at once

@@ -22,10 +22,10 @@ from rich.text import Text
 
 from lyncgate.cli.rules import show_problems
 from lyncgate.cli.steps import step_line
+from lyncgate.client.names import NameMap
 from lyncgate.engine.rules import read_rules
 from lyncgate.engine.serve import Running, running_edge
 from lyncgate.lab.estate import Estate
-from lyncgate.lab.names import NameMap
 from lyncgate.lab.phone import Phone
 from lyncgate.lab.report import SignInReport
 from lyncgate.lab.rules import NotOfTheLabError, placed

@@ -2,7 +2,6 @@
 
     topology, scenario, directory      what there is; who there is, and what they may do; how they are found
     authority, ports, plan  certificates, port numbers, what all processes of a lab agree on
-    tlsstreams              TLS that costs a connection little memory
     web, ntlm, tickets      an HTTP server, Windows authentication on it, web tickets
     usercertificates, meetings, websettings     what tickets and certificates are given for
     call                    what a service is given; the services:
@@ -16,7 +15,7 @@
     faults                  what can go wrong, on purpose
     inside                  SIP between servers by mutual TLS, push, traces
     pool, frontend, accessedge, officewebapps, estate, rules     all of it together
-    names, httpclient, report, phone               the other side
+    phones, phone, report                          the other side; what it is made of: lyncgate.client
 
 What is verified by real clients and what is our guess is said where it is: SIPE, curl and
 requests-ntlm sign in to it (tests/lab/test_sipe.py), `ucwa` too (tests/lab/test_ucwa_client.py).

@@ -16,19 +16,19 @@ import dataclasses
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
+from lyncgate.client.dns import Resolver
+from lyncgate.client.names import Address, NameMap, NameRule
 from lyncgate.lab import messages, presence, rules, topology
 from lyncgate.lab.accessedge import AccessEdge
 from lyncgate.lab.authority import write_private
 from lyncgate.lab.directory import Directory, User
 from lyncgate.lab.dns import estate as dns
-from lyncgate.lab.dns.client import Resolver
 from lyncgate.lab.dns.server import LOG_FILE, DnsServer, QueryLog
 from lyncgate.lab.faults.badproxy import DOOR, BadProxy
 from lyncgate.lab.faults.fault import NO_FAULTS, Faults
 from lyncgate.lab.frontend import FrontEnd
 from lyncgate.lab.inside.push import PushRelay
 from lyncgate.lab.inside.trace import NO_TRACE, Tracer, TraceWriter
-from lyncgate.lab.names import Address, NameMap, NameRule
 from lyncgate.lab.ntlm import Accounts
 from lyncgate.lab.officewebapps import OfficeWebApps
 from lyncgate.lab.plan import PLAN_FILE, Plan, PlanError

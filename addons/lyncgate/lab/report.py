@@ -9,7 +9,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable
 
-from lyncgate.lab.httpclient import FAILURES, Reply
+from lyncgate.client.http import FAILURES, Reply
 from lyncgate.lab.ntlm import MALFORMED
 from lyncgate.lync.stages import Stage
 

@@ -14,7 +14,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
-from lyncgate.lab import sipmessage, tlsstreams, topology
+from lyncgate.client import tlsstreams
+from lyncgate.lab import sipmessage, topology
 from lyncgate.lab.sipmessage import Answer, Message
 from lyncgate.lab.web import end
 

@@ -28,7 +28,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import h11
 
-from lyncgate.lab import tlsstreams
+from lyncgate.client import tlsstreams
 
 KIB = 1024
 HIGH_WATER = 256 * KIB

@@ -9,12 +9,12 @@ from dnslib import EDNS0, DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lyncgate.lab.dns.client import DnsFailedError, Resolver, ask
+from lyncgate.client.dns import DnsFailedError, Resolver, ask
+from lyncgate.client.http import HttpConnection
+from lyncgate.client.names import NameMap, NameRule, NoSuchNameError
 from lyncgate.lab.dns.estate import View
 from lyncgate.lab.dns.server import DnsServer
 from lyncgate.lab.dns.zone import Record, Zone
-from lyncgate.lab.httpclient import HttpConnection
-from lyncgate.lab.names import NameMap, NameRule, NoSuchNameError
 from support.estate import running_estate
 
 MANY = tuple(Record("many.contoso.example", "A", f"127.0.1.{n}") for n in range(60))

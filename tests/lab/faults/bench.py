@@ -12,14 +12,14 @@ from typing import Any
 from cryptography import x509
 
 from lab.client import Client
+from lyncgate.client.dns import Reply as DnsReply
+from lyncgate.client.dns import ask
+from lyncgate.client.http import HttpConnection, Reply
+from lyncgate.client.names import Address, NameMap, NameRule
 from lyncgate.lab import authority
-from lyncgate.lab.dns.client import Reply as DnsReply
-from lyncgate.lab.dns.client import ask
 from lyncgate.lab.dns.estate import View
 from lyncgate.lab.faults.badproxy import DOOR, BadProxy
 from lyncgate.lab.faults.fault import Fault
-from lyncgate.lab.httpclient import HttpConnection, Reply
-from lyncgate.lab.names import Address, NameMap, NameRule
 from lyncgate.lab.phones.devices import DEVICES
 from lyncgate.lab.report import SignInReport
 from support.estate import RunningEstate

@@ -10,11 +10,11 @@ from cryptography import x509
 
 from lab.client import AUTODISCOVER, WEB, XML
 from lab.faults.bench import Bench, symptoms
+from lyncgate.client.http import Reply
 from lyncgate.lab import topology
 from lyncgate.lab.dns.estate import View
 from lyncgate.lab.faults.badproxy import HOLE
 from lyncgate.lab.faults.mobility import FAULTS
-from lyncgate.lab.httpclient import Reply
 from lyncgate.lab.inside.mobility import RegistrationError
 from lyncgate.lab.inside.push import PushChannel
 from lyncgate.lab.topology import AccessLocation

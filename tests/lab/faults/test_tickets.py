@@ -8,8 +8,8 @@ import spnego
 
 from lab.client import EMEA, RST, TICKET, WEB
 from lab.faults.bench import Bench, symptoms
+from lyncgate.client.http import Reply
 from lyncgate.lab.faults.tickets import FAULTS
-from lyncgate.lab.httpclient import Reply
 
 ALICE = "alice@contoso.example"
 OAUTH = f"{WEB}/WebTicket/oauthtoken"

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from lab.client import EMEA, WEB, Client
 from lyncgate.cli.main import app
+from lyncgate.client.http import Reply
 from lyncgate.lab import authority
-from lyncgate.lab.httpclient import Reply
 from lyncgate.lab.inside.push import PushChannel
 from lyncgate.lab.mcxsessions import Sessions
 from lyncgate.lab.phones.android2010 import Android2010

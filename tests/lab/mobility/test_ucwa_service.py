@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from lab.client import EMEA, WEB
-from lyncgate.lab.httpclient import Reply
+from lyncgate.client.http import Reply
 from lyncgate.lab.ucwa import IDLE_LIFETIME, Applications
 from lyncgate.lab.ucwaformat import NAMESPACE
 from lyncgate.lync.contacts import Availability

@@ -5,9 +5,9 @@ import ssl
 
 import pytest
 
+from lyncgate.client.names import NameMap, NameRule
 from lyncgate.lab import topology
 from lyncgate.lab.authority import server_context
-from lyncgate.lab.names import NameMap, NameRule
 from lyncgate.lab.phones.lync2013 import Lync2013
 from lyncgate.lab.ports import bound
 from lyncgate.lab.web import Response, Site

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lyncgate.lab.names import NoSuchNameError
+from lyncgate.client.names import NoSuchNameError
 from lyncgate.lab.phones.lync2013 import Lync2013
 from lyncgate.lab.phones.target import SystemNames, address, target, users
 

@@ -3,5 +3,6 @@
 zone      records and how a question is answered from them; pure
 estate    the estate's zones: one for phones outside, one for those inside
 server    UDP and TCP on loopback, a listening address for each view, and the query log
-client    asks a server, and finds out where a name's port really is
+
+Who asks it: lyncgate.client.dns.
 """

@@ -19,9 +19,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 
+from lyncgate.client.names import Address
 from lyncgate.lab import topology
 from lyncgate.lab.dns.zone import Record, Zone
-from lyncgate.lab.names import Address
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.topology import Role
 from lyncgate.lync.names import lyncdiscover_host, lyncdiscoverinternal_host

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from dnslib import EDNS0, OPCODE, QTYPE, RCODE, RR, SOA, DNSError, DNSRecord
 
+from lyncgate.client.names import Address
 from lyncgate.lab.dns.estate import View
 from lyncgate.lab.dns.zone import NEGATIVE_TTL, Zone
-from lyncgate.lab.names import Address
 from lyncgate.lab.ports import ATTEMPTS, bound
 from lyncgate.lab.web import end
 

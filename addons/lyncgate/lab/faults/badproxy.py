@@ -20,12 +20,12 @@ import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from lyncgate.client.http import FAILURES, HttpConnection
+from lyncgate.client.names import Address
 from lyncgate.lab import topology
 from lyncgate.lab.authority import Authority, client_context, server_context
 from lyncgate.lab.call import page
 from lyncgate.lab.faults.steps import Step, chain
-from lyncgate.lab.httpclient import FAILURES, HttpConnection
-from lyncgate.lab.names import Address
 from lyncgate.lab.ports import Ports, bound
 from lyncgate.lab.topology import AccessLocation
 from lyncgate.lab.web import Handler, Request, Response, Site

@@ -21,13 +21,13 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from lyncgate.client.names import Address, NameRule
 from lyncgate.lab.authority import Authority, write_private
 from lyncgate.lab.call import Call
 from lyncgate.lab.dns.estate import View
 from lyncgate.lab.dns.zone import Record, Zone
 from lyncgate.lab.faults.badproxy import BadProxy, Proxy
 from lyncgate.lab.faults.steps import Serve, Step, chain
-from lyncgate.lab.names import Address, NameRule
 from lyncgate.lab.pool import Pool
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.scenario.scenario import Scenario

@@ -7,7 +7,7 @@ import dataclasses
 import secrets
 import ssl
 
-from lyncgate.lab.names import Address
+from lyncgate.client.names import Address
 from lyncgate.lab.sipmessage import Answer, BadMessageError, Message, parameters
 from lyncgate.lab.sipstream import HEAD_LIMIT, SipStream, Trace, no_trace
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lyncgate.client.names import Address
 from lyncgate.lab import sipmessage, topology
 from lyncgate.lab.inside import tls
-from lyncgate.lab.names import Address
 from lyncgate.lab.ports import Ports
 from lyncgate.lab.sipmessage import Answer, Message
 from lyncgate.lab.sipstream import Peer, SipListener, SipStream, answer_each

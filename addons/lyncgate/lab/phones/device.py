@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from lyncgate.lab.httpclient import Reply
-from lyncgate.lab.names import Address
+from lyncgate.client.http import Reply
+from lyncgate.client.names import Address
 from lyncgate.lab.phones.discovery import Discovery
 from lyncgate.lab.phones.line import Line, Names
 from lyncgate.lab.phones.ticket import TicketDesk

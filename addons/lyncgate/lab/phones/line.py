@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from lyncgate.lab.httpclient import Headers, HttpConnection, Reply
-from lyncgate.lab.names import Address, NoSuchNameError
+from lyncgate.client.http import Headers, HttpConnection, Reply
+from lyncgate.client.names import Address, NoSuchNameError
 from lyncgate.lab.report import STEP_TIMEOUT, Doing, Recorder
 from lyncgate.lync.stages import Stage
 

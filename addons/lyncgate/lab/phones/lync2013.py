@@ -15,7 +15,7 @@ import uuid
 from typing import Any
 from urllib.parse import urljoin
 
-from lyncgate.lab.httpclient import Reply
+from lyncgate.client.http import Reply
 from lyncgate.lab.phones.device import POLL_SLACK, Device
 from lyncgate.lab.report import Doing, SignInFailedError
 from lyncgate.lync.autodiscover import Located

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from lyncgate.lab.httpclient import Reply
+from lyncgate.client.http import Reply
 from lyncgate.lab.phones.device import POLL_SLACK, Device
 from lyncgate.lab.report import STEP_TIMEOUT, Doing, SignInFailedError
 from lyncgate.lync import contacts, mcx, provisioning

@@ -20,10 +20,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lyncgate.client.dns import Resolver
+from lyncgate.client.names import Address, NameMap, NameRule, NoSuchNameError
 from lyncgate.lab import authority, topology
-from lyncgate.lab.dns.client import Resolver
 from lyncgate.lab.estate import Estate
-from lyncgate.lab.names import Address, NameMap, NameRule, NoSuchNameError
 from lyncgate.lab.phones.line import PORTS, Names
 from lyncgate.lab.plan import PLAN_FILE, Plan
 

@@ -13,7 +13,8 @@ from weakref import WeakSet
 
 import spnego
 
-from lyncgate.lab.httpclient import HttpConnection, Reply
+from lyncgate.client import ntlm
+from lyncgate.client.http import HttpConnection, Reply
 from lyncgate.lab.phones.line import Line
 from lyncgate.lab.report import Doing
 from lyncgate.lync import mex, wstrust
@@ -71,7 +72,7 @@ class TicketDesk:
         got = got or Doing(Stage.TICKET).got
         body = wanted.document()
         headers = [("Content-Type", wstrust.XML), ("SOAPAction", f'"{wstrust.ISSUE}"')]
-        ntlm = spnego.client(self._user, self._password, protocol="ntlm")
+        windows = spnego.client(self._user, self._password, protocol="ntlm")
         connection = await self._line.connection(location, Stage.TICKET)
 
         async def post(*proof: Header) -> Reply:
@@ -80,20 +81,10 @@ class TicketDesk:
         if connection not in self._challenged:
             got(await post(), 401)
             self._challenged.add(connection)
-        challenge = _ntlm_challenge(got(await post(_ntlm(ntlm.step())), 401))
-        answer = wstrust.parse_token_response(got(await post(_ntlm(ntlm.step(challenge))), 200).body)
+        challenge = ntlm.challenge(got(await post(ntlm.authorization(windows.step())), 401))
+        answer = wstrust.parse_token_response(
+            got(await post(ntlm.authorization(windows.step(challenge))), 200).body
+        )
         if (answer.context, answer.token_type) != (wanted.context, wanted.token_type):
             raise ValueError("the answer to another request")
         return answer
-
-
-def _ntlm(message: bytes | None) -> Header:
-    return ("Authorization", f"NTLM {base64.b64encode(message or b'').decode()}")
-
-
-def _ntlm_challenge(reply: Reply) -> bytes:
-    for value in reply.all("www-authenticate"):
-        scheme, _, token = value.partition(" ")
-        if scheme == "NTLM" and token:
-            return base64.b64decode(token)
-    raise ValueError("no NTLM challenge in the 401")

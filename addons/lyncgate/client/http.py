@@ -1,6 +1,6 @@
 """An HTTP/1.1 client that shows its connections: one `HttpConnection` is one TCP (and TLS) connection.
 
-The phone needs that: NTLM's three requests must share a connection, and what a sign-in is worth is
+Phones and the probe need that: NTLM's three requests must share a connection, and what a sign-in is worth is
 measured by connect, TLS and request apart. h11 frames; nothing is retried, followed or decoded.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import h11
 
-from lyncgate.lab import tlsstreams
-from lyncgate.lab.names import Address, NameMap
+from lyncgate.client import tlsstreams
+from lyncgate.client.names import Address, NameMap
 
 CHUNK = 64 * 1024
 FAILURES = (OSError, EOFError, h11.ProtocolError)  # TimeoutError and ssl.SSLError are OSErrors
@@ -65,8 +65,11 @@ class HttpConnection:
         """Whether another request can be sent."""
         return self._http.our_state is h11.IDLE and not self._reader.at_eof()
 
-    async def request(self, method: str, target: str, headers: Headers = (), body: bytes = b"") -> Reply:
-        """Send a request and read the whole answer. Raises one of FAILURES."""
+    async def request(
+        self, method: str, target: str, headers: Headers = (), body: bytes = b"", *, most: int | None = None
+    ) -> Reply:
+        """Send a request and read the whole answer. `most`: bytes that its body may have; None: any number.
+        Raises one of FAILURES."""
         fields = [("Host", self.host), *headers]
         if body or method in ("POST", "PUT"):
             fields.append(("Content-Length", str(len(body))))
@@ -76,12 +79,12 @@ class HttpConnection:
         out.append(self._http.send(h11.EndOfMessage()))
         self._writer.write(b"".join(data for data in out if data))
         await self._writer.drain()
-        reply = await self._reply()
+        reply = await self._reply(most)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         return reply
 
-    async def _reply(self) -> Reply:
+    async def _reply(self, most: int | None) -> Reply:
         head: h11.Response | None = None
         body = bytearray()
         while True:
@@ -92,6 +95,8 @@ class HttpConnection:
                 head = event
             elif isinstance(event, h11.Data):
                 body += event.data
+                if most is not None and len(body) > most:
+                    raise h11.RemoteProtocolError(f"a body of more than {most} bytes")
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in head.headers)
                 return Reply(head.status_code, headers, bytes(body))

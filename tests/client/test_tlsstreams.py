@@ -8,8 +8,8 @@ import tracemalloc
 
 import pytest
 
+from lyncgate.client.tlsstreams import KIB, connect, listen_streams
 from lyncgate.lab import authority, topology
-from lyncgate.lab.tlsstreams import KIB, connect, listen_streams
 
 LIMIT = 64 * KIB
 LOOPBACK = "127.0.0.1"

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 
 from dnslib import QTYPE, RCODE, DNSError, DNSRecord
 
-from lyncgate.lab.names import Address, NoSuchNameError
+from lyncgate.client.names import Address, NoSuchNameError
 
-TIMEOUT = 5.0  # seconds for one attempt
-ATTEMPTS = 2
+TIMEOUT = 10.0  # seconds
+ATTEMPTS = 2  # by UDP, in that time
 
 type Ports = Mapping[Address, Address]  # (address, well-known port) → where that really is
 
@@ -40,12 +40,13 @@ class Reply:
         return [data for _, known, data, _ in self.records if known == kind]
 
 
-async def ask(server: Address, name: str, kind: str = "A") -> Reply:
-    """One question. Raises DnsFailedError when there is no readable answer."""
+async def ask(server: Address, name: str, kind: str = "A", seconds: float = TIMEOUT) -> Reply:
+    """One question, which may take `seconds` by UDP, and as long again by TCP. Raises DnsFailedError when
+    there is no readable answer."""
     question = DNSRecord.question(name, kind)
-    reply = DNSRecord.parse(await _by_udp(server, question.pack()))
+    reply = DNSRecord.parse(await _by_udp(server, question.pack(), seconds))
     if reply.header.tc:
-        reply = DNSRecord.parse(await _by_tcp(server, question.pack()))
+        reply = DNSRecord.parse(await _by_tcp(server, question.pack(), seconds))
     records = tuple((_bare(rr.rname), QTYPE[rr.rtype], _bare(rr.rdata), rr.ttl) for rr in reply.rr)
     return Reply(RCODE[reply.header.rcode], records)
 
@@ -78,7 +79,7 @@ class Resolver:
         return self._ports.get(here, here)
 
 
-async def _by_udp(server: Address, question: bytes) -> bytes:
+async def _by_udp(server: Address, question: bytes, seconds: float) -> bytes:
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[bytes] = loop.create_future()
     transport, _ = await loop.create_datagram_endpoint(
@@ -87,7 +88,7 @@ async def _by_udp(server: Address, question: bytes) -> bytes:
     try:
         for _ in range(ATTEMPTS):
             transport.sendto(question)
-            done, _ = await asyncio.wait({answered}, timeout=TIMEOUT)
+            done, _ = await asyncio.wait({answered}, timeout=seconds / ATTEMPTS)
             if done:
                 return answered.result()
     except OSError as error:
@@ -97,9 +98,9 @@ async def _by_udp(server: Address, question: bytes) -> bytes:
     raise DnsFailedError(f"DNS server {server[0]}:{server[1]}: no answer")
 
 
-async def _by_tcp(server: Address, question: bytes) -> bytes:
+async def _by_tcp(server: Address, question: bytes, seconds: float) -> bytes:
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(*server)
             try:
                 writer.write(len(question).to_bytes(2) + question)
