@@ -1,0 +1,41 @@
+"""Text from outside, made fit to be kept: printable, bounded, no secrets."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+from lyncgate.signin.facts import VALUE_LIMIT
+
+# What looks like a ticket, a key or a hash: words of text have no 40 such characters in a row.
+_TOKEN = re.compile(r"cwt=\S+|[A-Za-z0-9+/=_-]{40,}")
+_TOKEN_IN_PATH = re.compile(r"cwt=[^/]+|[A-Za-z0-9+=_-]{40,}")
+
+
+def plain(text: str, limit: int = VALUE_LIMIT) -> str:
+    """The text in one line of at most `limit` characters, with `…` for what may be a token."""
+    return _line(_TOKEN.sub("…", text[: 8 * limit]), limit)
+
+
+def _line(text: str, limit: int) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]
+
+
+def plain_bytes(value: bytes, limit: int = VALUE_LIMIT) -> str:
+    """The same of a header field's value."""
+    return plain(value.decode("latin-1"), limit)
+
+
+def url(text: str) -> str | None:
+    """The URL without query, fragment and credentials; a path stays one. None: there is nothing left."""
+    try:
+        parts = urllib.parse.urlsplit(text.strip())
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    if ":" in host:
+        host = f"[{host}]"
+    path = _TOKEN_IN_PATH.sub("…", parts.path)
+    whole = urllib.parse.urlunsplit((parts.scheme, host + port, path, "", ""))
+    return _line(whole[: 2 * VALUE_LIMIT], VALUE_LIMIT) or None
