@@ -259,6 +259,11 @@ def parse_user(content_type: str, body: bytes) -> Located:
     return _parse("User", content_type, body)
 
 
+def parse_domain(content_type: str, body: bytes) -> Located:
+    """The links of a domain document in any representation. Raises DocumentError."""
+    return _parse("Domain", content_type, body)
+
+
 def _parse(name: str, content_type: str, body: bytes) -> Located:
     if len(body) > _LARGEST:
         raise DocumentError(f"document has {len(body)} bytes, more than {_LARGEST}")

@@ -51,6 +51,20 @@ def user(headers: Fields) -> str | None:
     return None
 
 
+def message_type(credentials: bytes) -> int | None:
+    """1, 2 or 3: which NTLM message stands in the value of Authorization or WWW-Authenticate, inside
+    Negotiate too. None: there is none."""
+    scheme, _, token = credentials.strip().partition(b" ")
+    if scheme.lower() not in SCHEMES:
+        return None
+    try:
+        message = base64.b64decode(token.strip(), validate=True)
+        (number,) = struct.unpack_from("<I", message, message.index(SIGNATURE) + len(SIGNATURE))
+    except (binascii.Error, struct.error, ValueError):
+        return None
+    return int(number) if number in (1, 2, 3) else None
+
+
 def _names(token: bytes) -> str | None:
     try:
         message = base64.b64decode(token, validate=True)

@@ -34,7 +34,9 @@ class Document(enum.StrEnum):
 class Facts:
     """Absent: None, or empty. URLs are without query and credentials."""
 
-    operation: str | None = None  # SOAP operation of the request: `InitiateSession`, `RequestSecurityToken`
+    # SOAP operation of the request: `InitiateSession`, `RequestSecurityToken`; a command of MCX by its own
+    # name: `GetProvisioning`; a request to oauthtoken by its grant type: `password`
+    operation: str | None = None
     document: Document | None = None
     access_location: str | None = None  # `Internal` or `External`
     links: tuple[tuple[str, str], ...] = ()  # (token, URL) of an autodiscover document
@@ -42,7 +44,8 @@ class Facts:
     content_type: str | None = None  # media type of the answer, lower case, no parameters
     framing: str | None = None  # of the answer's body: `length`, `chunked` or `close`
     auth_offered: tuple[str, ...] = ()  # schemes of WWW- or Proxy-Authenticate, in order: `NTLM`
-    auth_used: str | None = None  # scheme of the request's Authorization
+    auth_used: str | None = None  # scheme of the request's Authorization: `NTLM`
+    ticket: str | None = None  # form of the web ticket that the request shows: `cwt`, `saml` or `other`
     ntlm: int | None = None  # type of the request's NTLM message: 1 or 3
     ntlm_challenge: bool = False  # the answer has a type 2
     authentication_urls: tuple[str, ...] = ()  # X-MS-WebTicketURL, MsRtcOAuth href, ms_rtc_passiveauthuri
@@ -50,6 +53,7 @@ class Facts:
     diagnostics_text: str | None = None
     warning: str | None = None  # text of Warning, no tokens
     error: str | None = None  # UCWA subcode, SOAP fault code or OAuth error: `ApplicationNotFound`
+    title: str | None = None  # of an HTML page
     cookies: tuple[str, ...] = ()  # Set-Cookie without values: `MS-WSMAN=; path=/; HttpOnly`
     cookies_sent: tuple[str, ...] = ()  # names only
     settings: tuple[tuple[str, str], ...] = ()  # mobility policy and provisioning: (name, value)

@@ -1,0 +1,143 @@
+"""What the header fields of a request and its answer say."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from lyncgate.lync import ntlm
+from lyncgate.signin import plain, tickets
+from lyncgate.signin.seen import Headers, RequestSeen, ResponseSeen, field, fields, media_type
+from lyncgate.signin.told import Told
+
+SERVER_SHOWN = 64
+_MOST = 16  # cookies, schemes or URLs of one message
+_NAME = re.compile(r"[\w.!#$%&'*+^`|~-]{1,64}", re.ASCII)
+_SCHEMES = {
+    name.lower(): name
+    for name in ("Basic", "Bearer", "Digest", "Kerberos", "MsRtcOAuth", "Negotiate", "NTLM", "TLS-DSK")
+}
+_CHALLENGE = re.compile(r"\s*([A-Za-z][\w-]*)(?:\s+(.*))?", re.ASCII | re.DOTALL)
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_DIAGNOSTICS = re.compile(r'\s*(\d{1,9})\s*(?:;.*?\breason="([^"]*))?', re.DOTALL)
+_HREF = re.compile(r'\bhref="([^"]+)"')
+_WARN_TEXT = re.compile(r'"([^"]*)"')
+
+
+def read_request(request: RequestSeen, told: Told) -> None:
+    """Credentials, cookies, Origin."""
+    headers, facts = request.headers, told.facts
+    if ticket := tickets.shown(headers):
+        (form, text), user = ticket
+        facts["ticket"] = form
+        told.tickets.append(text)
+        told.user = told.user or user
+    if authorization := field(headers, b"authorization"):
+        facts["auth_used"] = _scheme(authorization)
+        facts["ntlm"] = ntlm.message_type(authorization)
+        told.account = ntlm.user(headers) or _basic_user(authorization)
+    facts["cookies_sent"] = tuple(_cookie_names(headers))[:_MOST]
+    facts["origin_sent"] = field(headers, b"origin") is not None
+
+
+def read_response(request: RequestSeen, response: ResponseSeen, told: Told) -> None:
+    """Where to go, how to sign in, what went wrong."""
+    headers, facts = response.headers, told.facts
+    facts["content_type"] = plain.plain(media_type(headers) or "", SERVER_SHOWN) or None
+    facts["framing"] = _framing(request.method, response)
+    facts["upstream"] = response.upstream
+    if server := field(headers, b"server"):
+        facts["header_server"] = plain.plain_bytes(server, SERVER_SHOWN)
+    if 300 <= response.status < 400 and (location := field(headers, b"location")):
+        facts["redirect"] = plain.url(location.decode("latin-1"))
+    facts["auth_offered"] = tuple(_offered(headers))[:_MOST]
+    facts["ntlm_challenge"] = any(
+        ntlm.message_type(element.strip().encode("latin-1")) == 2
+        for value in _challenges(headers)
+        for element in _ELEMENT.findall(value)
+    )
+    told.authentication_urls += _authentication_urls(headers)
+    _read_diagnostics(headers, told)
+    facts["cookies"] = tuple(_set_cookies(headers))[:_MOST]
+
+
+def _read_diagnostics(headers: Headers, told: Told) -> None:
+    """X-Ms-diagnostics and Warning (protocol reference §3.6)."""
+    value = field(headers, b"x-ms-diagnostics") or field(headers, b"ms-diagnostics") or b""
+    if match := _DIAGNOSTICS.match(value[:2048].decode("latin-1")):
+        told.facts["diagnostics"] = int(match[1])
+        told.facts["diagnostics_text"] = plain.plain(match[2] or "") or None
+    if warning := field(headers, b"warning"):
+        text = warning[:1024].decode("latin-1")
+        quoted = _WARN_TEXT.search(text)
+        told.facts["warning"] = plain.plain(quoted[1] if quoted else text) or None
+
+
+def _scheme(credentials: bytes) -> str:
+    """Only known names: what stands here without a scheme is a secret."""
+    word = credentials.strip().partition(b" ")[0].decode("latin-1").lower()
+    return _SCHEMES.get(word, "other")
+
+
+def _basic_user(authorization: bytes) -> str | None:
+    scheme, _, encoded = authorization.strip().partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        name, colon, _ = base64.b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return name if colon else None
+
+
+def _challenges(headers: Headers) -> Iterator[str]:
+    for name in (b"www-authenticate", b"proxy-authenticate"):
+        for value in fields(headers, name)[:_MOST]:
+            yield value[: 8 * 1024].decode("latin-1")
+
+
+def _offered(headers: Headers) -> list[str]:
+    """Schemes in their order, once each. Several may share a line, between parameters (RFC 9110 §11.6.1)."""
+    found: dict[str, None] = {}
+    for value in _challenges(headers):
+        for element in _ELEMENT.findall(value):
+            match = _CHALLENGE.fullmatch(element)
+            if match and not (match[2] or "").startswith("="):
+                found[_SCHEMES.get(match[1].lower(), plain.plain(match[1], 20))] = None
+    return list(found)
+
+
+def _authentication_urls(headers: Headers) -> list[str]:
+    urls = [value.decode("latin-1") for value in fields(headers, b"x-ms-webticketurl")]
+    for value in _challenges(headers):
+        if value.lstrip().lower().startswith("msrtcoauth"):
+            urls += _HREF.findall(value)
+    return [shown for text in urls if (shown := plain.url(text))]
+
+
+def _framing(method: str, response: ResponseSeen) -> str | None:
+    """How the body's end is told (RFC 9112 §6.3); None: there can be no body."""
+    if method == "HEAD" or response.status < 200 or response.status in (204, 304):
+        return None
+    if field(response.headers, b"transfer-encoding") is not None:
+        return "chunked"
+    return "close" if field(response.headers, b"content-length") is None else "length"
+
+
+def _cookie_names(headers: Headers) -> Iterator[str]:
+    for value in fields(headers, b"cookie"):
+        for pair in value[: 16 * 1024].decode("latin-1").split(";"):
+            name, equals, _ = pair.strip().partition("=")
+            if equals and _NAME.fullmatch(name):
+                yield plain.plain(name, 64)
+
+
+def _set_cookies(headers: Headers) -> Iterator[str]:
+    """Cookies without their values; without `=` all of it is the value."""
+    for value in fields(headers, b"set-cookie"):
+        pair, *attributes = value[:4096].decode("latin-1").split(";")
+        name, equals, _ = pair.strip().partition("=")
+        if equals and _NAME.fullmatch(name):
+            yield plain.plain("; ".join([f"{plain.plain(name, 64)}=", *(a.strip() for a in attributes)]))

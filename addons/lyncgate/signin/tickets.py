@@ -1,0 +1,74 @@
+"""Web tickets, in the form in which issued and shown ones are the same text.
+
+A compact ticket is itself, `cwt=…`, in `UserToken` of an RSTR, in `access_token` of an OAuth answer, in
+X-MS-WebTicket and after `Bearer` (protocol reference §3.4). A SAML assertion is known by its AssertionID:
+who reads one and writes it again may change its bytes (prefixes, order), and it travels in Base64 or as XML.
+These texts are secrets: only keyed hashes of them leave `signin.reading`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import xml.etree.ElementTree as ET  # elements only; what comes from outside passes safexml
+
+from lyncgate.lync import names, safexml
+from lyncgate.lync.wstrust import SAML, URI_CLAIM
+from lyncgate.signin.seen import Headers, field
+
+CWT, SAML_FORM, OTHER = "cwt", "saml", "other"
+
+type Ticket = tuple[str, str]  # form, canonical text
+
+_LONGEST = 64 * 1024  # bytes of a header field
+_COMPACT = re.compile(r"cwt=[^\s\"<>]+", re.IGNORECASE)
+_ASSERTION_ID = re.compile(rb"""\bAssertionID\s*=\s*["']([^"']{1,256})["']""")
+_SUBJECT = re.compile(rb"<(?:\w+:)?NameIdentifier[^>]*>\s*(sip:[^<\s]{1,320})", re.IGNORECASE)
+
+
+def shown(headers: Headers) -> tuple[Ticket, str | None] | None:
+    """The ticket in a request's headers, and the SIP address that it names, if that can be read."""
+    value = field(headers, b"x-ms-webticket")
+    if value is None:
+        scheme, _, value = (field(headers, b"authorization") or b"").strip().partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+    value = value.strip()
+    if not value or len(value) > _LONGEST:
+        return None
+    if value.lower().startswith(b"opaque="):
+        return _opaque(value.partition(b"=")[2])
+    return of_text(value.decode("latin-1")), None
+
+
+def of_text(text: str) -> Ticket:
+    """A ticket that stands alone."""
+    compact = _COMPACT.fullmatch(text.strip())
+    return (CWT, "cwt=" + compact[0][4:]) if compact else (OTHER, text.strip())
+
+
+def in_document(element: ET.Element) -> list[tuple[Ticket, str | None]]:
+    """The tickets inside an XML element, with the SIP addresses that they name."""
+    found: list[tuple[Ticket, str | None]] = []
+    for inner in element.iter():
+        if inner.tag == f"{{{SAML}}}Assertion" and (identifier := inner.get("AssertionID")):
+            subjects = inner.iter(f"{{{SAML}}}NameIdentifier")
+            named = (s.text or "" for s in subjects if s.get("Format") == URI_CLAIM)
+            found.append(((SAML_FORM, identifier), next(map(names.sip_address, named), None)))
+        elif safexml.local(inner) == "UserToken" and inner.text:
+            found.append((of_text(inner.text), None))
+    return found
+
+
+def _opaque(encoded: bytes) -> tuple[Ticket, str | None]:
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    identifier = _ASSERTION_ID.search(decoded)
+    if identifier is None:
+        return (OTHER, encoded.decode("latin-1")), None
+    subject = _SUBJECT.search(decoded)
+    user = names.sip_address(subject[1].decode("utf-8", "replace")) if subject else None
+    return (SAML_FORM, identifier[1].decode("utf-8", "replace")), user

@@ -1,0 +1,64 @@
+"""What one exchange tells, gathered while it is read: secrets are in here, and end here."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lyncgate.lync.stages import Stage
+from lyncgate.signin.facts import LINKS, SETTINGS, Document, Facts
+from lyncgate.signin.keys import Hasher, Keys
+from lyncgate.signin.plain import plain, url
+
+_TICKETS = 4  # of one exchange: one is shown, one is issued
+_NAME_LIMIT = 128  # characters of an address, an account or an endpoint
+
+type Pairs = list[tuple[str, str]]
+
+
+@dataclasses.dataclass(slots=True, repr=False)
+class Told:
+    """`facts`: fields of Facts that are as they shall be. Texts from outside go into the other attributes,
+    which `to_facts` and `to_keys` bound and hash. `application`: id of a UCWA application or MCX session, in
+    clear; `stage`: the one that the bodies show, if they show one; `over`: they show that it is none."""
+
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tickets: list[str] = dataclasses.field(default_factory=list)
+    application: str | None = None
+    endpoint: str | None = None
+    user: str | None = None
+    account: str | None = None
+    authentication_urls: list[str] = dataclasses.field(default_factory=list)
+    links: Pairs = dataclasses.field(default_factory=list)
+    settings: Pairs = dataclasses.field(default_factory=list)
+    document: Document | None = None
+    stage: Stage | None = None
+    over: bool = False
+    poll: bool = False
+
+    def to_facts(self) -> Facts:
+        """The facts, bounded."""
+        links = tuple((plain(token, 40), shown) for token, href in self.links if (shown := url(href)))
+        settings = tuple((plain(name, 60), plain(value)) for name, value in self.settings)
+        return Facts(
+            **self.facts,
+            document=self.document,
+            links=links[:LINKS],
+            settings=settings[:SETTINGS],
+            authentication_urls=tuple(dict.fromkeys(self.authentication_urls))[:4],
+        )
+
+    def to_keys(
+        self, hasher: Hasher, *, connection: str | None, client: str | None, agent: str | None
+    ) -> Keys:
+        """The keys, secrets hashed."""
+        return Keys(
+            connection=connection,
+            tickets=tuple(hasher(ticket) for ticket in dict.fromkeys(self.tickets))[:_TICKETS],
+            application=hasher(self.application) if self.application else None,
+            endpoint=plain((self.endpoint or "").lower(), _NAME_LIMIT) or None,
+            user=self.user,
+            account=plain(self.account or "", _NAME_LIMIT) or None,
+            client=client,
+            agent=agent,
+        )
