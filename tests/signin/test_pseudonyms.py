@@ -1,0 +1,130 @@
+"""Names are hidden, equality is kept."""
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lyncgate.signin import codec
+from lyncgate.signin.events import DnsQuery, SipMessage, TraceLine
+from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.facts import Facts
+from lyncgate.signin.keys import Hasher, Keys
+from lyncgate.signin.pseudonyms import pseudonym, pseudonymise
+from support.events import events
+
+HASHER = Hasher(b"k" * 16)
+ALICE = pseudonym("alice", HASHER)
+
+# The user in every spelling that is seen on the wire, with things around it.
+SPELT = st.sampled_from(
+    [
+        *("alice@contoso.example", "sip:alice@contoso.example", "Alice@Contoso.Example"),
+        *("sip%3Aalice%40contoso.example", "alice%40contoso.example", "<sip:alice@contoso.example>;tag=1"),
+        *(
+            "/people/alice@contoso.example/photo",
+            "user 'alice@contoso.example' is",
+            "x,alice@contoso.example",
+        ),
+    ]
+)
+ACCOUNTS = st.sampled_from(["alice", "CONTOSO\\alice", "ALICE@contoso.example", "contoso.example\\Alice"])
+
+
+def exchange(**fields):
+    known = {
+        **dict.fromkeys(("id", "listener", "scheme", "source_ip", "connection", "method"), "x"),
+        **{"started": 1.0, "host": "lyncweb.contoso.example", "path": "/"},
+    }
+    return Exchange(**(known | fields))
+
+
+def trace(text, **keys):
+    return TraceLine(
+        id="1",
+        started=1.0,
+        origin="trace:fe01",
+        level="TL_INFO",
+        component="MCXService",
+        function="f",
+        text=text,
+        keys=Keys(**keys),
+    )
+
+
+@given(events(SPELT))
+def test_no_name_is_left(event):
+    assert "alice" not in codec.dumps(pseudonymise(event, HASHER)).lower()
+
+
+@given(events(SPELT), ACCOUNTS)
+def test_no_account_is_left(event, account):
+    event = dataclasses.replace(event, keys=dataclasses.replace(event.keys, account=account))
+    assert "alice" not in codec.dumps(pseudonymise(event, HASHER)).lower()
+
+
+@given(events(), st.from_regex(r"[a-z]{8}[.'_=+-]?[a-z]{8}", fullmatch=True))
+def test_any_user_disappears(event, name):
+    address = f"{name}@contoso.example"
+    event = dataclasses.replace(event, keys=dataclasses.replace(event.keys, user=address))
+    if isinstance(event, TraceLine):
+        event = dataclasses.replace(event, text=f"Failed for {name} ({address})")
+    if isinstance(event, Exchange):
+        event.path = f"/ucwa/people/{address}/photo/{name}"
+    assert name not in codec.dumps(pseudonymise(event, HASHER))
+
+
+@given(events(SPELT))
+def test_twice_is_once(event):
+    once = pseudonymise(event, HASHER)
+    assert pseudonymise(once, HASHER) == once
+
+
+def test_one_person_is_one_pseudonym_everywhere():
+    asked = exchange(
+        path="/photos/sip%3aalice%40contoso.example",
+        sip_user="alice@contoso.example",
+        ntlm_user="CONTOSO\\Alice",
+        keys=Keys(user="alice@contoso.example", account="CONTOSO\\Alice"),
+        facts=Facts(settings=(("voiceMailUri", "sip:alice@contoso.example;opaque=app:voicemail"),)),
+    )
+    hidden = pseudonymise(asked, HASHER)
+    assert isinstance(hidden, Exchange)
+    assert hidden.keys == Keys(user=f"{ALICE}@contoso.example", account=f"CONTOSO\\{ALICE}")
+    assert hidden.path == f"/photos/sip%3a{ALICE}%40contoso.example"
+    assert hidden.sip_user == f"{ALICE}@contoso.example"
+    assert hidden.ntlm_user == f"CONTOSO\\{ALICE}"
+    assert hidden.facts.settings == (("voiceMailUri", f"sip:{ALICE}@contoso.example;opaque=app:voicemail"),)
+    line = pseudonymise(trace("Alice signed in", user="alice@contoso.example"), HASHER)
+    assert isinstance(line, TraceLine)
+    assert line.text == f"{ALICE} signed in"
+    assert re.fullmatch(r"user-[0-9a-f]{12}", ALICE)
+
+
+def test_others_are_hidden_as_well():
+    line = pseudonymise(trace("sip:bob@contoso.example called", user="alice@contoso.example"), HASHER)
+    assert isinstance(line, TraceLine)
+    assert line.text == f"sip:{pseudonym('bob', HASHER)}@contoso.example called"
+
+
+def test_another_key_gives_other_pseudonyms():
+    assert pseudonym("alice", Hasher(b"other" * 4)) != ALICE
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        DnsQuery(id="1", started=1.0, name="lyncdiscover.contoso.example", kind="A", rcode="NOERROR"),
+        exchange(
+            path="/autodiscover/autodiscoverservice.svc/root", facts=Facts(links=(("User", "https://a/b"),))
+        ),
+        SipMessage(
+            id="1", started=1.0, origin="trace:fe01", incoming=True, method="REGISTER", peer="fe01:5061"
+        ),
+        trace("no name here"),
+    ],
+)
+def test_what_names_nobody_stays_as_it_is(event):
+    assert pseudonymise(event, HASHER) == event
