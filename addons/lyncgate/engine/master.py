@@ -140,12 +140,17 @@ class EdgeMaster(Master):
 
     async def stop(self) -> None:
         """Close what is left and end the addons."""
-        for handler in list(self.proxyserver.connections.values()):
-            for conn in list(handler.transports):
-                _cancel(handler, conn, "shutdown")
-        while self.proxyserver.connections:  # noqa: ASYNC110 (mitmproxy tells nobody when one is gone)
-            await asyncio.sleep(0.01)
+        await hang_up(self.proxyserver)
         await self.done()
+
+
+async def hang_up(proxyserver: Proxyserver) -> None:
+    """End every connection, and wait until they are gone."""
+    for handler in list(proxyserver.connections.values()):
+        for conn in list(handler.transports):
+            _cancel(handler, conn, "shutdown")
+    while proxyserver.connections:  # noqa: ASYNC110 (mitmproxy tells nobody when one is gone)
+        await asyncio.sleep(0.01)
 
 
 def _cancel(handler: ProxyConnectionHandler, conn: Connection, why: str) -> None:

@@ -167,7 +167,7 @@ def _chain(chain: Sequence[x509.Certificate], anchors: Sequence[bytes]) -> list[
             if here is leaf:
                 return [Finding("cert", "signed itself; clients outside will not trust it", fatal=False)]
             return []
-        issuer = next((c for c in (*chain, *_named(here.issuer, anchors)) if _issued(c, here)), None)
+        issuer = next((c for c in (*chain, *named(here.issuer, anchors)) if issued(c, here)), None)
         if issuer is None:
             missing = here.issuer.rfc4514_string()
             return [Finding("cert", f"lacks its chain; allowed: followed by the certificate of {missing}")]
@@ -175,7 +175,7 @@ def _chain(chain: Sequence[x509.Certificate], anchors: Sequence[bytes]) -> list[
     return [Finding("cert", f"found a chain of over {_LONGEST_CHAIN}; allowed: one that ends in its root")]
 
 
-def _named(subject: x509.Name, anchors: Sequence[bytes]) -> Iterator[x509.Certificate]:
+def named(subject: x509.Name, anchors: Sequence[bytes]) -> Iterator[x509.Certificate]:
     """The anchors that may have this name; only those are parsed."""
     name = subject.public_bytes()
     for der in anchors:
@@ -186,7 +186,8 @@ def _named(subject: x509.Name, anchors: Sequence[bytes]) -> Iterator[x509.Certif
                 continue
 
 
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+def issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether `issuer` signed `certificate`, by name and by signature."""
     if issuer.subject != certificate.issuer:
         return False
     try:
