@@ -40,7 +40,7 @@ class JournalRules(Section):
     age: Duration = Field(default=_JOURNAL.age, description="How long a sign-in is kept.")
     pseudonyms: bool = Field(
         default=False,
-        description="`true`: users, accounts and client addresses are kept as keyed hashes only.",
+        description="`true`: of users and accounts only pseudonyms are kept, see docs/journal.md.",
     )
     follow: list[FollowRules] = Field(
         default=[], description="Files that others write, for what the edge can't see itself."

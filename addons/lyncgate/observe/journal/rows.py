@@ -1,0 +1,108 @@
+"""A sign-in as a row of the journal: what lists show, without its events."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from typing import Any
+
+import pydantic
+
+from lyncgate.lync.stages import Stage
+from lyncgate.signin.finding import Finding
+from lyncgate.signin.story import SignIn, SignInOutcome, StageState
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
+_FINDINGS = pydantic.TypeAdapter(tuple[Finding, ...])
+
+COLUMNS = (
+    *("id", "revision", "user", "account", "client", "device", "started", "ended"),
+    *("outcome", "failed_stage", "codes", "stages", "findings", "offsets"),
+)
+_NAMES, _PLACES = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+INSERT = f"INSERT OR REPLACE INTO signins ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608 (our own names)
+SELECT = f"SELECT {_NAMES} FROM signins"  # noqa: S608
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRow:
+    """`started`, `ended`: Unix seconds. `revision` grows with every change in the journal. `stages`:
+    state and seconds of each. `findings`: best first."""
+
+    id: str
+    revision: int
+    user: str | None
+    account: str | None
+    client: str | None
+    device: str | None
+    started: float
+    ended: float
+    outcome: SignInOutcome
+    failed_stage: Stage | None
+    stages: tuple[tuple[Stage, StageState, float | None], ...]
+    findings: tuple[Finding, ...]
+    offsets: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.started
+
+    @property
+    def states(self) -> dict[Stage, StageState]:
+        return {stage: state for stage, state, _ in self.stages}
+
+    @property
+    def cursor(self) -> str:
+        """For `Reader.list(before=…)`: what comes after this row in a list."""
+        return f"{self.started!r}~{self.id}"
+
+
+def row_of(sign_in: SignIn, findings: tuple[Finding, ...], revision: int = 0) -> SignInRow:
+    """The row that a journal keeps of a sign-in."""
+    return SignInRow(
+        id=sign_in.id,
+        revision=revision,
+        user=sign_in.user,
+        account=sign_in.account,
+        client=sign_in.client,
+        device=sign_in.device,
+        started=sign_in.started,
+        ended=sign_in.ended,
+        outcome=sign_in.outcome,
+        failed_stage=sign_in.failed_stage,
+        stages=tuple((view.stage, view.state, view.seconds) for view in sign_in.stages),
+        findings=findings,
+        offsets=sign_in.offsets,
+    )
+
+
+def values(sign_in: SignIn, findings: tuple[Finding, ...], revision: int) -> tuple[Any, ...]:
+    """What INSERT takes."""
+    return (
+        *(sign_in.id, revision, sign_in.user, sign_in.account, sign_in.client, sign_in.device),
+        *(sign_in.started, sign_in.ended, sign_in.outcome.value, sign_in.failed_stage),
+        f" {' '.join(finding.code for finding in findings)} ",
+        _json([(view.stage, view.state, view.seconds) for view in sign_in.stages]),
+        _FINDINGS.dump_json(findings).decode(),
+        _json(sign_in.offsets),
+    )
+
+
+def read(row: sqlite3.Row | tuple[Any, ...]) -> SignInRow:
+    """The row that SELECT has given."""
+    found = dict(zip(COLUMNS, row, strict=True))
+    del found["codes"]  # they stand in `findings`, and there for queries
+    failed = found["failed_stage"]
+    return SignInRow(
+        **found
+        | {
+            "outcome": SignInOutcome(found["outcome"]),
+            "failed_stage": Stage(failed) if failed else None,
+            "stages": tuple(
+                (Stage(name), StageState(s), took) for name, s, took in json.loads(found["stages"])
+            ),
+            "findings": _FINDINGS.validate_json(found["findings"]),
+            "offsets": tuple((origin, ahead) for origin, ahead in json.loads(found["offsets"])),
+        }
+    )

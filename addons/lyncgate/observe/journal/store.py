@@ -1,0 +1,244 @@
+"""What is written into a journal, and how room is made. One connection, one thread; see `schema` for tables.
+
+Every method that changes something is a transaction: it has happened whole, or it raised sqlite3.Error
+and has not happened at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from lyncgate.observe.journal import rows
+from lyncgate.observe.journal.schema import Place, open_to_write, size_of
+from lyncgate.signin import codec
+from lyncgate.signin.events import Event
+from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.finding import Finding
+from lyncgate.signin.story import SignIn, SignInOutcome
+
+UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-in
+FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
+PRUNED_AT_ONCE = 200  # sign-ins, or events that belong to none
+VACUUMED_AT_ONCE = 1000  # pages given back to the file system: 4 MB
+
+# An exchange that is not over never replaces one that is: it was told late.
+_EVENT = (
+    "INSERT OR {} INTO events (id, at, event, belongs) "
+    "VALUES (:id, :at, :event, EXISTS (SELECT 1 FROM joined WHERE event = :id))"
+)
+_FIRST, _WHOLE = _EVENT.format("IGNORE"), _EVENT.format("REPLACE")
+_SET = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
+
+type Judged = tuple[SignIn, tuple[Finding, ...]]
+
+
+class Store:
+    def __init__(self, place: Place) -> None:
+        """Raises as `schema.open_to_write` does."""
+        self.place = place
+        self._connection = open_to_write(place)
+        self._inode = _inode(place)
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # some errors have ended it already
+                connection.execute("ROLLBACK")
+            raise
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def add_events(self, events: Sequence[tuple[Event, str]], state: Mapping[str, str]) -> None:
+        """Each event with its line. `state` is set in the same transaction: how far a file was read."""
+        with self._transaction() as connection:
+            for event, line in events:
+                is_open = isinstance(event, Exchange) and event.outcome is None
+                at = event.started if math.isfinite(event.started) else 0.0
+                connection.execute(_FIRST if is_open else _WHOLE, {"id": event.id, "at": at, "event": line})
+            connection.executemany(_SET, state.items())
+
+    def events_after(self, seq: int, limit: int) -> list[tuple[int, Event]]:
+        """In the order of writing, whoever wrote them. What can't be read is left out."""
+        found = self._connection.execute(
+            "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+        )
+        return [(seq, event) for seq, line in found if (event := _read(line))]
+
+    def last_seq(self) -> int:
+        return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def unsettled(self, since: float, limit: int) -> list[Event]:
+        """What a stitcher must know to go on: the events of sign-ins that are open or ended after `since`
+        (Unix seconds), and those after it that belong to none. The latest `limit`, in order of writing."""
+        found = self._connection.execute(
+            "SELECT event FROM events WHERE seq IN ("
+            "SELECT seq FROM events WHERE belongs = 0 AND at >= :since UNION "
+            "SELECT seq FROM signins JOIN joined ON signin = signins.id "
+            "JOIN events ON events.id = joined.event WHERE outcome = 'open' OR ended >= :since) "
+            "ORDER BY seq DESC LIMIT :limit",
+            {"since": since, "limit": limit},
+        )
+        return [event for (line,) in reversed(found.fetchall()) if (event := _read(line))]
+
+    def state(self, name: str) -> str | None:
+        found = self._connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return found and str(found[0])
+
+    # -- sign-ins --------------------------------------------------------------------------------
+
+    def put(self, judged: Iterable[Judged]) -> list[Judged]:
+        """Write sign-ins with their findings. Returns those that settled by it: under way, or unknown,
+        before, and no longer."""
+        settled = []
+        with self._transaction() as connection:
+            (revision,) = connection.execute("SELECT coalesce(max(revision), 0) FROM signins").fetchone()
+            for sign_in, findings in judged:
+                revision += 1
+                before = connection.execute(
+                    "SELECT outcome FROM signins WHERE id = ?", (sign_in.id,)
+                ).fetchone()
+                if sign_in.outcome is not SignInOutcome.OPEN and before in (None, (SignInOutcome.OPEN,)):
+                    settled.append((sign_in, findings))
+                connection.execute(rows.INSERT, rows.values(sign_in, findings, revision))
+                self._join(sign_in)
+                self._absorb(sign_in)
+        return settled
+
+    def _join(self, sign_in: SignIn) -> None:
+        connection = self._connection
+        known = dict(
+            connection.execute("SELECT event, joined FROM joined WHERE signin = ?", (sign_in.id,)).fetchall()
+        )
+        wanted = dict(sign_in.joined)
+        gone = [(event,) for event in known.keys() - wanted.keys()]
+        new = [(event,) for event in wanted.keys() - known.keys()]
+        connection.executemany(
+            "DELETE FROM joined WHERE event = ? AND signin = ?", [(event, sign_in.id) for (event,) in gone]
+        )
+        connection.executemany(
+            "UPDATE events SET belongs = EXISTS (SELECT 1 FROM joined WHERE event = events.id) WHERE id = ?",
+            gone,
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO joined (event, signin, joined) VALUES (?, ?, ?)",
+            [(event, sign_in.id, why.value) for event, why in wanted.items() if known.get(event) != why],
+        )
+        connection.executemany("UPDATE events SET belongs = 1 WHERE id = ?", new)
+
+    def _absorb(self, sign_in: SignIn) -> None:
+        """A sign-in whose events have all turned out to be another one's never was one."""
+        others = self._connection.execute(
+            "SELECT DISTINCT other.signin FROM joined mine JOIN joined other ON other.event = mine.event "
+            "WHERE mine.signin = :id AND other.signin <> :id",
+            {"id": sign_in.id},
+        ).fetchall()
+        for (other,) in others:
+            (own,) = self._connection.execute(
+                "SELECT count(*) FROM joined WHERE signin = ? AND event NOT IN "
+                "(SELECT event FROM joined WHERE signin = ?)",
+                (other, sign_in.id),
+            ).fetchone()
+            if own == 0:
+                self._forget([other])
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        self._connection.executemany("DELETE FROM joined WHERE signin = ?", [(id_,) for id_ in ids])
+        self._connection.executemany("DELETE FROM signins WHERE id = ?", [(id_,) for id_ in ids])
+
+    def open_sign_ins(self) -> int:
+        found = self._connection.execute("SELECT count(*) FROM signins WHERE outcome = 'open'").fetchone()
+        return int(found[0])
+
+    # -- who stitches ----------------------------------------------------------------------------
+
+    def lease(self, owner: str, now: float, seconds: float) -> bool:
+        """Take or keep the right to stitch until `now + seconds`. False: another writer has it."""
+        with self._transaction():
+            held = self.state("stitcher")
+            holder, _, until = (held or " 0").partition(" ")
+            # A clock that was set back must not lock everybody out for as long as that.
+            if holder not in ("", owner) and now < float(until) <= now + 2 * seconds:
+                return False
+            self._connection.execute(_SET, ("stitcher", f"{owner} {now + seconds}"))
+            return True
+
+    def release(self, owner: str) -> None:
+        """Let another writer stitch at once."""
+        with self._transaction():
+            held = self.state("stitcher") or ""
+            if held.partition(" ")[0] == owner:
+                self._connection.execute("DELETE FROM state WHERE name = 'stitcher'")
+
+    # -- room ------------------------------------------------------------------------------------
+
+    @property
+    def replaced(self) -> bool:
+        """The file that is written has no name any more, or its name is another one's."""
+        return _inode(self.place) != self._inode
+
+    @property
+    def size(self) -> int:
+        """Bytes in use."""
+        return size_of(self.place, self._connection)
+
+    def prune(self, now: float, age: float, size: int) -> bool:
+        """One step towards the bounds: delete what is too old, else what is oldest while there is too much.
+        True if there may be more to do."""
+        with self._transaction():
+            deleted = self._delete("WHERE ended < ?", now - age)
+            deleted += self._delete_unjoined(now - min(age, UNJOINED_AGE))
+            if not deleted and self.size > size:
+                deleted = self._delete_unjoined(now - FRESH) or self._delete()
+        self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_AT_ONCE})").fetchall()
+        return deleted > 0
+
+    def _delete(self, where: str = "", *values: float) -> int:
+        """The sign-ins that ended first, with those of their events that no other one has."""
+        found = self._connection.execute(
+            f"SELECT id FROM signins {where} ORDER BY ended LIMIT ?",  # noqa: S608 (our own text)
+            (*values, PRUNED_AT_ONCE),
+        ).fetchall()
+        self._connection.executemany(
+            "DELETE FROM events WHERE id IN (SELECT event FROM joined mine WHERE signin = ?1 AND NOT EXISTS "
+            "(SELECT 1 FROM joined WHERE event = mine.event AND signin <> ?1))",
+            found,
+        )
+        self._forget([id_ for (id_,) in found])
+        return len(found)
+
+    def _delete_unjoined(self, before: float) -> int:
+        return self._connection.execute(
+            "DELETE FROM events WHERE seq IN "
+            "(SELECT seq FROM events WHERE belongs = 0 AND at < ? ORDER BY at LIMIT ?)",
+            (before, PRUNED_AT_ONCE * 10),
+        ).rowcount
+
+    def give_back(self) -> None:
+        """Empty the write-ahead log into the file, as far as readers let it."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _read(line: str) -> Event | None:
+    try:
+        return codec.loads(line)
+    except ValueError:  # of a newer version's kind: it says nothing to us
+        return None
+
+
+def _inode(place: Place) -> int | None:
+    try:
+        return place.path.stat().st_ino if place.path else None
+    except FileNotFoundError:
+        return None
