@@ -243,8 +243,7 @@ class Followed:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Journal:
     """What is kept of sign-ins. `path`: SQLite file; None: in memory, MEMORY_JOURNAL at most.
-    `size` in bytes and `age` in seconds bound it. `pseudonyms`: no user, account or address is kept,
-    only keyed hashes of them."""
+    `size` in bytes and `age` in seconds bound it. `pseudonyms`: of users only pseudonyms are kept."""
 
     path: str | None = None
     size: int = GIB
