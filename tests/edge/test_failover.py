@@ -41,10 +41,11 @@ def black_hole(address: str, port: int) -> Iterator[None]:
             yield
 
 
-async def stalls(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Takes the connection and says nothing, whatever it hears."""
     try:
-        await asyncio.Event().wait()
+        with contextlib.suppress(OSError):
+            await reader.read()
     finally:
         writer.close()
 

@@ -213,7 +213,7 @@ def test_users_and_polls() -> None:
             await client.ask(get(EVENTS))
             found, poll = it.records
             assert found.sip_user == "alice@contoso.example"
-            assert found.stage == "discover"
+            assert found.stage == "redirect"  # over HTTP its document leads to HTTPS
             assert poll.kind is Kind.POLL
 
     asyncio.run(check())

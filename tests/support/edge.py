@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lyncgate.edge.handshakes import Handshakes
 from lyncgate.edge.publish import Publish
 from lyncgate.edge.records import Records
 from lyncgate.edge.route import Route
@@ -42,6 +43,7 @@ from lyncgate.policy.policy import (
     Timeouts,
     UpstreamTls,
 )
+from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange
 from support import certificates
 from support.origin import Origin
@@ -110,11 +112,12 @@ def with_listener(rules: Policy, name: str, **changes: Any) -> Policy:
 
 
 class EdgeUnderTest:
-    """`records`: of every finished exchange and rejection, in the order they ended."""
+    """`records`: of every finished exchange and rejection, in the order they ended; `events`: everything."""
 
-    def __init__(self, running: Running, records: list[Exchange]) -> None:
+    def __init__(self, running: Running, records: list[Exchange], events: list[Event]) -> None:
         self.running = running
         self.records = records
+        self.events = events
 
     @property
     def state(self) -> EdgeState:
@@ -165,6 +168,7 @@ class EdgeUnderTest:
         assert not self.addon(Route)._greeted
         assert not self.addon(Publish)._bonds
         assert not self.addon(Records)._connections
+        assert not self.addon(Handshakes)._hellos
         assert self.metric("lyncgate_polls_held") == 0
         assert self.metric("lyncgate_connections") == 0
 
@@ -173,10 +177,17 @@ class EdgeUnderTest:
 async def edge(rules: Policy, *, path: Path | None = None) -> AsyncIterator[EdgeUnderTest]:
     """Run it. `path`: of a rules.yaml, for those who reload."""
     records: list[Exchange] = []
+    events: list[Event] = []
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Exchange) and event.outcome is not None:
+            records.append(event)
+
     path = path or certificates.directory() / "rules.yaml"
     with no_crash():
-        async with running_edge(path, Loaded(rules, ()), records.append) as running:
-            under_test = EdgeUnderTest(running, records)
+        async with running_edge(path, Loaded(rules, ()), tell) as running:
+            under_test = EdgeUnderTest(running, records, events)
             yield under_test
             await under_test.forgotten()
 

@@ -31,6 +31,7 @@ from lyncgate.lab.report import SignInReport
 from lyncgate.lab.rules import NotOfTheLabError, placed
 from lyncgate.policy.explain import explain, render
 from lyncgate.policy.routetests import make_request
+from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Outcome, Phase
 
 USER = "alice@contoso.example"
@@ -70,6 +71,11 @@ def demo(
 async def _demo(directory: Path, template: str | None, *, keep: bool, as_json: bool) -> bool:
     console = Console(highlight=False, quiet=as_json, soft_wrap=True)
     exchanges: list[Exchange] = []
+
+    def keep_finished(event: Event) -> None:
+        if isinstance(event, Exchange) and event.outcome is not None:
+            exchanges.append(event)
+
     # UCWA polls last 180 s at least; the lab's may be shorter so that the demo is.
     async with Estate.start(directory / "lab", poll_minimum=1.0) as estate:
         console.print(
@@ -85,7 +91,7 @@ async def _demo(directory: Path, template: str | None, *, keep: bool, as_json: b
         if loaded.policy is None:
             show_problems(loaded.problems)
             return False
-        async with running_edge(rules, loaded, exchanges.append) as running:
+        async with running_edge(rules, loaded, keep_finished) as running:
             names = _names(estate, running)
             console.print(Text("edge  ", "bold cyan") + Text(_listening(running)))
             console.print(Text("phone ", "bold cyan") + Text(f"{USER} signs in\n"))

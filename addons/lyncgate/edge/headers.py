@@ -100,10 +100,13 @@ def _frame(flow: HTTPFlow, headers: Headers) -> None:
 
 
 def _stream(flow: HTTPFlow, transit: Transit) -> None:
-    """Bodies are never kept: chunks are counted and go on."""
+    """Bodies are never kept: chunks are counted and go on. Of some the first bytes are looked at."""
+    head = transit.passing.response_body if transit.passing else None
 
     def count(chunk: bytes) -> bytes:
         transit.exchange.response_bytes += len(chunk)
+        if head is not None:
+            head.take(chunk)
         return chunk
 
     if flow.response is not None and isinstance(transit.decision, Forward):

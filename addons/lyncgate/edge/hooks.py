@@ -6,7 +6,9 @@ mitmproxy derives an addon's method name from the class name: `EdgeRejectedHook`
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
@@ -34,8 +36,19 @@ class EdgeRejectedHook(StartHook):
                 source_ip=peer[0] if peer else "",
                 connection=client.id,
                 fault=fault,
+                began=client.timestamp_start or time.time(),
+                server_name=client.sni,
+                address=shown_address(client.sockname),
             )
         )
+
+
+def shown_address(address: tuple[Any, ...] | None) -> str | None:
+    """`host:port`, an IPv6 address in brackets."""
+    if not address:
+        return None
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"{host}:{address[1]}"
 
 
 @dataclass

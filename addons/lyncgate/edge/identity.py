@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
+from pathlib import Path
 
 import service_identity
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from mitmproxy.connection import Server
 from mitmproxy.tls import TlsData
 from OpenSSL import SSL
@@ -23,8 +26,11 @@ from service_identity.exceptions import CertificateError
 from service_identity.hazmat import DNS_ID, IPAddress_ID, ServiceMatch, verify_service_identity
 
 from lyncgate.edge.state import EdgeState
+from lyncgate.policy.certificates import der_blocks
 from lyncgate.policy.hosts import fits, is_address
 from lyncgate.policy.policy import CertificateFiles, Listener, Policy, UpstreamTls
+from lyncgate.signin.events import Certificate
+from lyncgate.signin.presented import Problem, presented
 
 ALPN = b"http/1.1"  # NTLM is bound to the connection and undefined over HTTP/2
 
@@ -38,12 +44,21 @@ class MemberConnection(Server):
     timed_out: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class _Expected:
-    """What the verify callback compares a member's leaf with."""
+    """What the verify callback compares a member's leaf with, and what it found wrong."""
 
     tls: UpstreamTls
     host: str
+    problem: Problem | None = None
+
+
+_PROBLEMS: dict[int, Problem] = {  # of OpenSSL's X509_V_ERR_…; all others are the chain's
+    9: "not_yet",  # CERT_NOT_YET_VALID
+    10: "expired",  # CERT_HAS_EXPIRED
+    18: "self_signed",  # DEPTH_ZERO_SELF_SIGNED_CERT
+    19: "self_signed",  # SELF_SIGNED_CERT_IN_CHAIN
+}
 
 
 class Identity:
@@ -51,7 +66,7 @@ class Identity:
 
     def __init__(self, edge: EdgeState) -> None:
         self.edge = edge
-        self._by_listener: dict[str, list[tuple[CertificateFiles, SSL.Context]]] = {}
+        self._by_listener: dict[str, list[_Ours]] = {}
         self._upstream: dict[UpstreamTls, SSL.Context] = {}
 
     def adopt(self, policy: Policy) -> None:
@@ -60,7 +75,7 @@ class Identity:
         Raises OSError or OpenSSL.SSL.Error, in which case what was in force stays in force.
         """
         by_listener = {
-            listener.name: [(files, _server_context(files)) for files in listener.certificates]
+            listener.name: [_ours(files) for files in listener.certificates]
             for listener in policy.listeners.values()
         }
         upstream = {pool.tls: _client_context(pool.tls) for pool in policy.pools.values()}
@@ -72,13 +87,23 @@ class Identity:
         Without a name the listener's first certificate serves: old phones send none. Some clients send
         an address there, which RFC 6066 §3 does not allow: that is no name either.
         """
-        candidates = self._by_listener.get(listener.name, [])
+        ours = self._chosen(listener, name)
+        if ours is None:
+            return None
+        connection = SSL.Connection(ours.context)
+        connection.set_accept_state()
+        return connection
+
+    def shown_to_client(self, listener: Listener, name: str | None) -> Certificate | None:
+        """The certificate that a client sees who asks for `name`, as events have it."""
+        ours = self._chosen(listener, name)
+        return ours.shown if ours else None
+
+    def _chosen(self, listener: Listener, name: str | None) -> _Ours | None:
         unnamed = name is None or is_address(name)
-        for files, context in candidates:
-            if unnamed or name is None or fits(files.names, name.lower().rstrip(".")):
-                connection = SSL.Connection(context)
-                connection.set_accept_state()
-                return connection
+        for ours in self._by_listener.get(listener.name, []):
+            if unnamed or name is None or fits(ours.names, name.lower().rstrip(".")):
+                return ours
         return None
 
     def tls_start_server(self, data: TlsData) -> None:
@@ -97,6 +122,38 @@ class Identity:
             data.conn.sni = name
         connection.set_connect_state()
         data.ssl_conn = connection
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Ours:
+    """A certificate of a listener's, ready for use."""
+
+    names: tuple[str, ...]
+    context: SSL.Context
+    shown: Certificate
+
+
+def _ours(files: CertificateFiles) -> _Ours:
+    chain = der_blocks(Path(files.cert).read_bytes())
+    context = _server_context(files)
+    shown = presented(chain, None, (), time.time()).certificate
+    # Whether the chain is complete is seen when rules are checked, with all public authorities at hand.
+    return _Ours(files.names, context, dataclasses.replace(shown, complete=None))
+
+
+def certificate_problem(connection: SSL.Connection) -> Problem | None:
+    """What the edge found wrong with the certificate that a member showed."""
+    expected = connection.get_app_data()
+    return expected.problem if isinstance(expected, _Expected) else None
+
+
+def shown_by_member(connection: SSL.Connection) -> Certificate | None:
+    """The certificate that a member showed, None: none came so far."""
+    chain = connection.get_peer_cert_chain() or []
+    ders = [one.to_cryptography().public_bytes(Encoding.DER) for one in chain]
+    if not ders:
+        return None
+    return dataclasses.replace(presented(ders, None, (), time.time()).certificate, complete=None)
 
 
 def _server_context(files: CertificateFiles) -> SSL.Context:
@@ -126,15 +183,19 @@ def _client_context(tls: UpstreamTls) -> SSL.Context:
 
 def _verify(connection: SSL.Connection, cert: object, error: int, depth: int, ok: int) -> bool:
     """OpenSSL has checked chain and dates; the leaf must also carry the name and match the pins."""
-    if not ok:
-        return False
-    if depth > 0:
-        return True
     expected = connection.get_app_data()
     if not isinstance(expected, _Expected):
         return False
+    if not ok:
+        expected.problem = _PROBLEMS.get(error, "chain")
+        return False
+    if depth > 0:
+        return True
     leaf: x509.Certificate = cert.to_cryptography()  # type: ignore[attr-defined]  # pyOpenSSL's X509
-    return proves(leaf, expected.tls, expected.host)
+    if proves(leaf, expected.tls, expected.host):
+        return True
+    expected.problem = "name"
+    return False
 
 
 def proves(leaf: x509.Certificate, tls: UpstreamTls, host: str) -> bool:

@@ -198,12 +198,15 @@ class _Counter:
 
     def __init__(self, flow: HTTPFlow, transit: Transit, edge: EdgeState) -> None:
         self.flow, self.transit, self.edge = flow, transit, edge
+        self.head = transit.passing.request_body if transit.passing else None
 
     def __call__(self, chunk: bytes) -> bytes:
         if self.flow.id not in self.edge.transits:
             return chunk  # answered before its body was through: the record is closed
         if chunk:
             self.transit.exchange.request_bytes += len(chunk)
+            if self.head is not None:
+                self.head.take(chunk)
         else:
             now = self.edge.clock()
             self.transit.marks["sent"] = now

@@ -1,5 +1,6 @@
-"""Ends each exchange's record and hands it to whoever observes: metrics, access log, and later the
-journal. Observers get finished records only, once each, from the event loop."""
+"""Ends each exchange's record and hands it to whoever observes: metrics, and the sinks of events, such as
+access log and journal. The observer gets finished records only, once each; sinks also hear of polls that have
+begun (`edge.story`) and of handshakes (`edge.handshakes`). All from the event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from lyncgate.edge.outcomes import ENDED_BY, STATUS
 from lyncgate.edge.route import listener_of
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.policy.decision import Deny, Forward
+from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
+from lyncgate.signin.keys import Keys
 
 
 class Observer(Protocol):
@@ -31,7 +34,7 @@ class Observer(Protocol):
     def connection_closed(self, listener: str) -> None: ...
 
 
-type Sink = Callable[[Exchange], None]
+type Sink = Callable[[Event], None]
 
 
 class Records:
@@ -121,6 +124,7 @@ class Records:
             status=FAULT_STATUS.get(rejection.fault),
             outcome=Outcome.DENIED,
             reason=rejection.fault,
+            keys=Keys(connection=rejection.connection, client=rejection.source_ip or None),
         )
         self.observer.rejected(rejection.listener, rejection.fault)
         self._hand_over(exchange)

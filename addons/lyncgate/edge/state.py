@@ -15,6 +15,7 @@ from lyncgate.edge.pool import PoolState
 from lyncgate.policy.decision import Decision
 from lyncgate.policy.policy import Policy
 from lyncgate.signin.exchange import Exchange, Outcome, Phase
+from lyncgate.signin.seen import HEAD_LIMIT, Headers
 
 if TYPE_CHECKING:
     from lyncgate.edge.pool import MemberState
@@ -35,6 +36,7 @@ class Transit:
     tried: set[str] = dataclasses.field(default_factory=set)
     trusted: bool = False  # the peer is a trusted proxy: its X-Forwarded-* are kept
     failure: Outcome = Outcome.CONNECT_FAILED  # how the last connect failed, when one did
+    passing: Passing | None = None  # what is kept of it until it is read, see lyncgate.edge.story
 
     def connected(self, now: float) -> None:
         """There is an upstream connection, `now`; an open one took neither connect nor TLS."""
@@ -44,6 +46,34 @@ class Transit:
 
     def phase(self, phase: Phase, seconds: float | None) -> None:
         self.exchange.phases[phase] = None if seconds is None else max(0.0, seconds)
+
+
+class Head:
+    """The first bytes of a body that passes by. `complete`: they are all of it, so far."""
+
+    __slots__ = ("complete", "data")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.complete = True
+
+    def take(self, chunk: bytes) -> None:
+        """Called with each chunk as it is passed on."""
+        if self.complete:
+            room = HEAD_LIMIT - len(self.data)
+            self.data += chunk[:room]
+            self.complete = len(chunk) <= room
+
+
+@dataclasses.dataclass(slots=True)
+class Passing:
+    """A request and its answer on their way through, as they came. None: not wanted, or not there yet."""
+
+    request_headers: Headers
+    target: bytes
+    request_body: Head | None
+    response_headers: Headers | None = None
+    response_body: Head | None = None
 
 
 class EdgeState:

@@ -23,7 +23,9 @@ from lyncgate.observe.log_writer import LogWriter
 from lyncgate.observe.metrics import Metrics
 from lyncgate.policy.load import Loaded
 from lyncgate.policy.policy import AccessLog, Policy
+from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.keys import Hasher
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,10 @@ class AccessLogSink:
         self._rules: AccessLog | None = None
         self._log: LogWriter[Exchange] | None = None
 
-    def __call__(self, exchange: Exchange) -> None:
-        if self._log:
-            self._log.write(exchange)
+    def __call__(self, event: Event) -> None:
+        """Finished exchanges are written; other events are not for this log."""
+        if self._log and isinstance(event, Exchange) and event.outcome is not None:
+            self._log.write(event)
 
     def prepare(self, policy: Policy) -> Callable[[], None]:
         """Open the log that `policy` asks for. Raises OSError; else what is returned puts it in use."""
@@ -75,9 +78,12 @@ class AccessLogSink:
 
 
 @contextlib.asynccontextmanager
-async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator[Running]:
+async def running_edge(
+    path: Path, first: Loaded, *sinks: Sink, hasher: Hasher | None = None
+) -> AsyncIterator[Running]:
     """Start an edge on the running loop; on exit it is drained and stopped. `sinks` hear of every
-    finished exchange, beside metrics and access log.
+    event, from the event loop: finished exchanges, polls that have begun, handshakes that failed. `hasher`:
+    makes their keys; None: one whose key nobody else has.
 
     Raises StartError when the policy's files or addresses can't be used.
     """
@@ -89,7 +95,7 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
     with contextlib.closing(access_log), set_eager_task_factory():
         try:
             access_log.prepare(first.policy)()
-            addons = EdgeAddons(first.policy, metrics, access_log, *sinks)
+            addons = EdgeAddons(first.policy, metrics, access_log, *sinks, hasher=hasher)
         except (OSError, SSL.Error) as error:
             raise StartError(str(error)) from error
         master = EdgeMaster(addons)

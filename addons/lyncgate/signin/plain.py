@@ -9,6 +9,7 @@ from lyncgate.signin.facts import VALUE_LIMIT
 
 # What looks like a ticket, a key or a hash: words of text have no 40 such characters in a row.
 _TOKEN = re.compile(r"cwt=\S+|[A-Za-z0-9+/=_-]{40,}")
+_LONGEST_URL = 4096
 _TOKEN_IN_PATH = re.compile(r"cwt=[^/]+|[A-Za-z0-9+=_-]{40,}")
 
 
@@ -29,7 +30,7 @@ def plain_bytes(value: bytes, limit: int = VALUE_LIMIT) -> str:
 def url(text: str) -> str | None:
     """The URL without query, fragment and credentials; a path stays one. None: there is nothing left."""
     try:
-        parts = urllib.parse.urlsplit(text.strip())
+        parts = urllib.parse.urlsplit(text.strip()[:_LONGEST_URL])
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
     except ValueError:

@@ -42,7 +42,7 @@ from lyncgate.signin.told import Told
 AGENT_SHOWN = 128
 _ROOT = AUTODISCOVER_ROOT.lower()
 _OAUTH_TOKEN = "/webticket/oauthtoken"  # noqa: S105 (a path)
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,400})", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]{0,100}>([^<]{1,400})", re.IGNORECASE)
 _HTML = ("text/html", "application/xhtml+xml")
 # Bodies may be anything; these are what the standard library raises on the way.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)

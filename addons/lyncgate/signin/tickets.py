@@ -23,8 +23,8 @@ type Ticket = tuple[str, str]  # form, canonical text
 
 _LONGEST = 64 * 1024  # bytes of a header field
 _COMPACT = re.compile(r"cwt=[^\s\"<>]+", re.IGNORECASE)
-_ASSERTION_ID = re.compile(rb"""\bAssertionID\s*=\s*["']([^"']{1,256})["']""")
-_SUBJECT = re.compile(rb"<(?:\w+:)?NameIdentifier[^>]*>\s*(sip:[^<\s]{1,320})", re.IGNORECASE)
+_ASSERTION_ID = re.compile(rb"""\bAssertionID\s{0,8}=\s{0,8}["']([^"']{1,256})["']""")
+_SUBJECT = re.compile(rb"<(?:\w{1,32}:)?NameIdentifier[^>]{0,400}>\s{0,40}(sip:[^<\s]{1,320})", re.IGNORECASE)
 
 
 def shown(headers: Headers) -> tuple[Ticket, str | None] | None:

@@ -99,7 +99,7 @@ def _read_application(resource: Json, told: Told) -> None:
     own = links.get("self") if isinstance(links, dict) else None
     href = own.get("href") if isinstance(own, dict) else None
     if isinstance(href, str):
-        told.application = application_of(href[href.find("/ucwa") :])[0] or told.application
+        told.application = application_of(href[href.find("/ucwa") :][:512])[0] or told.application
     for me in _embedded(resource, "me"):
         told.user = told.user or names.sip_address(str(me.get("uri", "")))
         if epid := _EPID.search(str(me.get("endpointUri", ""))):
