@@ -85,3 +85,37 @@ def _field(message: bytes, at: int) -> bytes:
     if length > LONGEST_NAME or offset + length > len(message):
         raise ValueError("field outside the message")
     return message[offset : offset + length]
+
+
+def without_proof(token: bytes) -> bytes | None:
+    """The message of a header's value (Base64, scheme cut off) with its names and without anything that
+    proves or could be tried against a password: responses, session key, challenge. None: no NTLM message.
+    """
+    try:
+        message = base64.b64decode(token, validate=True)
+        if not message.startswith(SIGNATURE):
+            return None
+        (kind,) = struct.unpack_from("<I", message, 8)
+        if kind == 3:
+            (flags,) = struct.unpack_from("<I", message, 60)
+            shown = [_field(message, at) for at in (28, 36, 44)]  # domain, user, workstation
+            message = SIGNATURE + struct.pack("<I", 3) + _type_3(flags, shown)
+        elif kind == 2:
+            message = SIGNATURE + struct.pack("<I", 2) + bytes(36)  # up to where its target begins
+        elif kind == 1:
+            message = SIGNATURE + struct.pack("<I", 1) + message[12:16].ljust(4, b"\0") + bytes(16)
+        else:
+            return None
+    except (binascii.Error, struct.error, ValueError):
+        return None
+    return base64.b64encode(message)
+
+
+def _type_3(flags: int, shown: list[bytes]) -> bytes:
+    """What follows the type: eight-byte places of two responses, three names and a key; flags; the names."""
+    at = 64
+    places = []
+    for value in (b"", b"", *shown, b""):
+        places.append(struct.pack("<HHI", len(value), len(value), at))
+        at += len(value)
+    return b"".join(places) + struct.pack("<I", flags) + b"".join(shown)
