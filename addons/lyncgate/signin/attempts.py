@@ -1,0 +1,315 @@
+"""Attempts: the strands of one person, put together to sign-ins. One sweep in order of time; the same strands
+give the same attempts, however they came.
+
+A strand goes to the attempt that it shares a ticket or another exact key with; else to one of the same
+person whose device and time fit. A new attempt begins
+
+- when discovery starts anew after an attempt had come further than discovery, unless an answer has just led
+  there (F16, F18), or asks for what was asked already after QUIET seconds of nothing;
+- when nothing fits: all other attempts have been idle for IDLE seconds, or are another device's.
+
+Two attempts are of different devices when their endpoints differ, when both use an application at the same
+time, or when one asks for the user document while the other waits for it. A different User-Agent or client
+address makes it less likely, no more: there are devices that have several.
+
+Traces know no address, only who and when: a registration goes to the attempt that was registering then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from lyncgate.signin.events import Event
+from lyncgate.signin.story import Joined
+from lyncgate.signin.strands import Strand
+
+IDLE = 60.0  # seconds: a phone waits that long for a connection that nobody answers
+QUIET = 10.0  # seconds: who asks the same again after that long was told to by a person
+LED = 2.0  # seconds from an answer that leads to discovery to the question there
+CLOCK = 1.0  # seconds: by what times of different machines may be off, after correction
+RECENT = 8  # attempts of one person that a strand is compared with, latest first
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Attempt:
+    """A sign-in in the making."""
+
+    person: str | None
+    strands: list[tuple[Strand, Joined]] = dataclasses.field(default_factory=list)
+    start: float = 0.0
+    end: float = 0.0
+    agents: set[str] = dataclasses.field(default_factory=set)
+    clients: set[str] = dataclasses.field(default_factory=set)
+    endpoints: set[str] = dataclasses.field(default_factory=set)  # as web clients name themselves
+    epids: set[str] = dataclasses.field(default_factory=set)  # as the registrar knows them
+    tickets: set[str] = dataclasses.field(default_factory=set)
+    hosts: dict[str, float] = dataclasses.field(default_factory=dict)
+    leads: set[str] = dataclasses.field(default_factory=set)
+    asked: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)  # question → last asked
+    redirects: list[tuple[float, str]] = dataclasses.field(default_factory=list)
+    rounds: list[list[Strand]] = dataclasses.field(default_factory=list)  # of discovery
+    beyond: float | None = None
+    challenged: list[tuple[float, float]] = dataclasses.field(default_factory=list)  # until located
+    located: float | None = None
+    registering: list[tuple[float, float, str]] = dataclasses.field(default_factory=list)
+    sessions: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    connections: set[tuple[str, str]] = dataclasses.field(default_factory=set)  # shared ones
+    attached: list[tuple[Strand, Joined]] = dataclasses.field(default_factory=list)  # see `signin.loose`
+
+    def add(self, strand: Strand, why: Joined) -> None:
+        if not self.strands:
+            self.start, self.end = strand.start, strand.end
+        self.strands.append((strand, why))
+        self.start = min(self.start, strand.start)
+        self.end = max(self.end, strand.end)
+        if not strand.web:
+            self.epids |= strand.endpoints
+            return
+        self.agents |= strand.agents
+        self.clients |= strand.clients
+        self.endpoints |= strand.endpoints
+        self.tickets |= strand.tickets
+        for host, when in strand.hosts.items():
+            self.hosts[host] = min(when, self.hosts.get(host, when))
+        self.leads |= strand.leads
+        self.connections |= strand.shared
+        for find in strand.finds:
+            self.asked[find.asked] = max(find.started, self.asked.get(find.asked, find.started))
+        self.redirects += strand.redirects
+        self.beyond = _earliest(self.beyond, strand.beyond)
+        self.located = _earliest(self.located, strand.located)
+        if strand.challenged is not None:
+            self.challenged.append((strand.challenged, strand.located or strand.end))
+        self.registering += strand.registering
+        if strand.session is not None:
+            self.sessions.append(strand.session)
+
+    @property
+    def events(self) -> list[tuple[float, Event, Joined]]:
+        """All that belongs to it: corrected time, event, why."""
+        both = (*self.strands, *self.attached)
+        return [(when, event, why) for strand, why in both for when, event in strand.events]
+
+    @property
+    def id(self) -> str:
+        """The id of its first exchange; without one, of its first handshake, trace record, DNS query. So it
+        stays the same when traces and DNS queries are added later, as they usually are."""
+        return min((_RANK[event.type], when, event.id) for when, event, _ in self.events)[2]
+
+
+_RANK = {"exchange": 0, "handshake": 1, "sip": 2, "trace": 2, "dns": 3}
+
+
+def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
+    """The sign-ins that these strands of one person (None: nobody is named) make."""
+    ordered = sorted(found, key=lambda strand: strand.order)
+    made: list[Attempt] = []
+    by_ticket: dict[str, Attempt] = {}
+    by_tie: dict[tuple[str, str], Attempt] = {}
+    for strand in ordered:
+        if not strand.web:
+            continue
+        attempt, why = _place(strand, made, by_ticket, by_tie)
+        if attempt is None:
+            if not strand.staged:
+                continue  # what is no step of a sign-in makes none
+            attempt, why = _opened(strand, made), Joined.KEY
+        if strand.finds and strand.beyond is None:
+            _note_round(attempt, strand)
+        attempt.add(strand, why)
+        for ticket in strand.tickets:
+            by_ticket[ticket] = attempt
+        for tie in strand.ties:
+            by_tie[tie] = attempt
+    traces = [strand for strand in ordered if not strand.web]
+    if traces:
+        _place_traces(person, traces, made)
+    for attempt in made:
+        _tell_why(attempt)
+    return made
+
+
+def _place(
+    strand: Strand,
+    made: Sequence[Attempt],
+    by_ticket: dict[str, Attempt],
+    by_tie: dict[tuple[str, str], Attempt],
+) -> tuple[Attempt | None, Joined]:
+    keyed = [by_tie[tie] for tie in strand.ties if tie in by_tie]
+    keyed += [by_ticket[ticket] for ticket in strand.tickets if ticket in by_ticket]
+    alive = [attempt for attempt in reversed(made[-RECENT:]) if attempt.end + IDLE >= strand.start]
+    if keyed:
+        linked = max(keyed, key=lambda attempt: attempt.start)
+        anew = _begun_anew(strand, linked, alive)
+        return (anew, Joined.USER) if anew is not None else (linked, Joined.KEY)
+    fitting = [attempt for attempt in alive if not _differs(strand, attempt)]
+    if strand.finds and strand.finds[0].started <= (strand.beyond or strand.start):
+        fitting = [attempt for attempt in fitting if not _starts_over(strand, attempt)]
+    if not fitting:
+        return None, Joined.KEY
+    return min(fitting, key=lambda attempt: _distance(strand, attempt)), Joined.USER
+
+
+def _begun_anew(strand: Strand, linked: Attempt, alive: Sequence[Attempt]) -> Attempt | None:
+    """The later attempt that a strand belongs to although it has a ticket or a connection of `linked`: it
+    repeats what `linked` had done, and discovery had started over in the meantime."""
+    for attempt in alive:
+        waits = attempt.beyond is None and attempt.asked and attempt is not linked
+        if waits and linked.end <= attempt.start + CLOCK and _fit(strand, attempt) < 2:
+            repeats = (strand.beyond is not None and linked.located is not None) or (
+                strand.registering and linked.registering
+            )
+            if repeats and linked.start < attempt.start <= strand.start:
+                return attempt
+    return None
+
+
+def _starts_over(strand: Strand, attempt: Attempt) -> bool:
+    """Whether discovery in `strand` is that of another attempt."""
+    find = strand.finds[0]
+    if attempt.beyond is not None and attempt.beyond < find.started:
+        host = find.asked[1]
+        return not any(0 <= find.started - when <= LED and to == host for when, to in attempt.redirects)
+    before = attempt.asked.get(find.asked)
+    return before is not None and find.started - attempt.end > QUIET
+
+
+def _differs(strand: Strand, attempt: Attempt) -> bool:
+    """Whether they are certainly of different devices."""
+    if strand.endpoints and attempt.endpoints and not strand.endpoints & attempt.endpoints:
+        return True
+    if strand.session is not None and any(
+        first <= strand.session[1] and strand.session[0] <= last for first, last in attempt.sessions
+    ):
+        return True
+    if strand.challenged is not None:
+        return any(first <= strand.challenged <= last for first, last in attempt.challenged)
+    if _fit(strand, attempt) == 3 or (
+        strand.agents and attempt.agents and not strand.agents & attempt.agents
+    ):
+        begins = strand.session is not None or bool(strand.finds) or strand.beyond is not None
+        return begins and not (attempt.beyond is None and not strand.finds)
+    return False
+
+
+def _fit(strand: Strand, attempt: Attempt) -> int:
+    """How well agent and address fit: 0 both, 1 the agent, 2 the address, 3 neither. The unknown fits."""
+    agent = not strand.agents or not attempt.agents or bool(strand.agents & attempt.agents)
+    client = not strand.clients or not attempt.clients or bool(strand.clients & attempt.clients)
+    return (0 if client else 1) if agent else (2 if client else 3)
+
+
+def _distance(strand: Strand, attempt: Attempt) -> tuple[int, bool, float, float]:
+    """Smaller fits better: device first; then one that waits for what begins; then the latest."""
+    begins = strand.beyond is not None
+    waits = attempt.beyond is None
+    return _fit(strand, attempt), begins and not waits, -attempt.end, -attempt.start
+
+
+def _note_round(attempt: Attempt, strand: Strand) -> None:
+    """Discovery is done in rounds, each question once. More rounds than sign-ins are repetitions; a second
+    device that begins while the first is still discovering brings a round of its own."""
+    asked = {find.asked for find in strand.finds}
+    if attempt.rounds and not any(asked & {f.asked for f in s.finds} for s in attempt.rounds[-1]):
+        attempt.rounds[-1].append(strand)
+    else:
+        attempt.rounds.append([strand])
+
+
+def _opened(strand: Strand, made: list[Attempt]) -> Attempt:
+    """A new attempt. If it begins in the middle, and another attempt had a round of discovery too many, that
+    was its own."""
+    attempt = Attempt(strand.person)
+    if strand.beyond is not None and not strand.finds:
+        for other in reversed(made[-RECENT:]):
+            spare = other.rounds[1:]
+            if spare and _fit(strand, other) == 0 and other.end + IDLE >= strand.start:
+                rest = Attempt(other.person, rounds=[other.rounds[0], *spare[1:]])
+                attempt.rounds = [spare[0]]
+                for one, why in other.strands:
+                    (attempt if one in spare[0] else rest).add(one, why)
+                for field in dataclasses.fields(Attempt):
+                    setattr(other, field.name, getattr(rest, field.name))
+                break
+    made.append(attempt)
+    return attempt
+
+
+# -- traces ---------------------------------------------------------------------------------------------
+
+
+def _place_traces(person: str | None, traces: Sequence[Strand], made: list[Attempt]) -> None:
+    by_tie: dict[tuple[str, str], Attempt] = {}
+    web = list(made)
+    # Those that register first: they tell which endpoint is whose.
+    for strand in sorted(traces, key=lambda s: (not s.registering, not s.endpoints, s.order)):
+        tied = [by_tie[tie] for tie in strand.ties if tie in by_tie]
+        attempt = tied[0] if tied else _covering(strand, web, made)
+        if attempt is None:
+            attempt = Attempt(person)
+            made.append(attempt)
+        attempt.add(strand, Joined.KEY if tied else Joined.USER)
+        for tie in strand.ties:
+            by_tie[tie] = attempt
+
+
+def _covering(strand: Strand, web: Sequence[Attempt], made: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that a strand of a trace tells of. Its endpoint decides; if that is unknown yet, when it
+    was, and where."""
+    near = [attempt for attempt in made if attempt.start - CLOCK <= strand.start <= attempt.end + IDLE]
+    same = [attempt for attempt in near if strand.endpoints & attempt.epids]
+    if same:
+        return max(same, key=lambda attempt: attempt.start)
+    free = [attempt for attempt in near if not (strand.endpoints and attempt.epids)]
+    if not free:
+        return None
+    return min(free, key=lambda attempt: (_misfit(strand, attempt), -attempt.start))
+
+
+def _misfit(strand: Strand, attempt: Attempt) -> tuple[float, bool]:
+    """Seconds by which what the trace tells lies outside of the attempt's registering, and whether it was
+    another server."""
+    when = strand.registering[0][0] if strand.registering else strand.start
+    server = strand.events[0][1].origin.removeprefix("trace:")
+    best = (IDLE, True)
+    for first, last, at in attempt.registering:
+        outside = max(0.0, first - when, when - last)
+        best = min(best, (0.0 if outside < 0.005 else outside, at != server))
+    return best
+
+
+def _tell_why(attempt: Attempt) -> None:
+    """Strands tied to the one with most in it are there by key; the others by what `_place` says."""
+    web = [strand for strand, _ in attempt.strands if strand.web] or [s for s, _ in attempt.strands]
+    main = max(web, key=lambda s: (s.session is not None, s.beyond is not None, len(s.events), s.order))
+    ties, tickets = set(main.ties), set(main.tickets)
+    joined = {id(main)}
+    grew = True
+    while grew:
+        grew = False
+        for strand, _ in attempt.strands:
+            if id(strand) not in joined and (strand.ties & ties or strand.tickets & tickets):
+                joined.add(id(strand))
+                ties |= strand.ties
+                tickets |= strand.tickets
+                grew = True
+    attempt.strands = [
+        (strand, Joined.KEY if id(strand) in joined else Joined.USER) for strand, _ in attempt.strands
+    ]
+
+
+def _earliest(one: float | None, other: float | None) -> float | None:
+    return min((when for when in (one, other) if when is not None), default=None)
+
+
+def names_of(attempt: Attempt) -> dict[str, float]:
+    """Names that the attempt's device may have looked up, and when it used them: its start if it did not."""
+    found = dict.fromkeys(attempt.leads, attempt.start)
+    if attempt.person is not None and "@" in attempt.person:
+        domain = attempt.person.partition("@")[2]
+        found |= dict.fromkeys((f"lyncdiscover.{domain}", f"lyncdiscoverinternal.{domain}"), attempt.start)
+    for host in attempt.hosts:
+        if host.startswith("lyncdiscover."):
+            found[f"lyncdiscoverinternal.{host.removeprefix('lyncdiscover.')}"] = attempt.start
+    return found | attempt.hosts

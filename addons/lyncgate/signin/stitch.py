@@ -1,0 +1,40 @@
+"""Events → sign-ins. `stitch` is a pure function: any order of the same events gives the same sign-ins, and
+live traffic, captures, HARs and traces all pass through it.
+
+How: `signin.people` finds out who is who, `signin.weave` ties events by exact keys, `signin.attempts` puts
+the strands of one person together to sign-ins, `signin.loose` gives away what names nobody, `signin.clocks`
+says which trace's clock is wrong, `signin.stages` tells what each sign-in came to. `signin.tracker` does the
+same for events as they come.
+
+A sign-in's id is that of its first exchange: see `signin.attempts.Attempt.id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lyncgate.signin.attempts import Attempt
+from lyncgate.signin.events import Event
+from lyncgate.signin.stages import assemble
+from lyncgate.signin.story import SignIn
+from lyncgate.signin.weave import weave
+
+
+def stitch(events: Iterable[Event], now: float | None = None) -> list[SignIn]:
+    """The sign-ins that these events tell of, in order of their start. `now`: Unix seconds, to tell what is
+    still going on; None: everything is over. Events that belong to no sign-in are left out."""
+    woven = weave(events)
+    made = [told(attempt, woven.offsets, now) for attempt in woven.attempts()]
+    return sorted(made, key=lambda sign_in: (sign_in.started, sign_in.id))
+
+
+def told(attempt: Attempt, offsets: dict[str, float], now: float | None) -> SignIn:
+    """An attempt, assembled."""
+    events = attempt.events
+    return assemble(
+        attempt.id,
+        [event for _, event, _ in events],
+        {event.id: why for _, event, why in events},
+        offsets,
+        now,
+    )
