@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from lyncgate.lync.stages import Stage
+from lyncgate.observe.journal.observer import Dropped
 from lyncgate.observe.metrics import Metrics
 from lyncgate.policy.decision import Reason
 from lyncgate.policy.policy import CertificateFiles, Listener, Member, Policy, Pool, Publication, Scheme
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
+from lyncgate.signin.finding import Certainty, Evidence, Finding, Fix, Grade
+from lyncgate.signin.story import SignIn, SignInOutcome, StageState, StageView
 
 POLICY = Policy(
     version="0123456789ab",
@@ -144,6 +148,42 @@ LONG_POLL = dataclasses.replace(
 )
 
 
+# A sign-in that came as far as its application, and what is said of it.
+REACHED = (Stage.START, Stage.DISCOVER, Stage.LOCATE, Stage.TICKET)
+REFUSED = SignIn(
+    id="00000000000000b1",
+    user="anna@contoso.example",
+    account="CONTOSO\\anna",
+    client="198.51.100.7",
+    device="Lync Mobile/5.4 (iPhone)",
+    started=1_700_000_000.0,
+    ended=1_700_000_002.5,
+    outcome=SignInOutcome.FAILED,
+    failed_stage=Stage.REGISTER,
+    stages=tuple(
+        StageView(stage=stage, state=StageState.OK, seconds=0.2)
+        if stage in REACHED
+        else StageView(stage=stage, state=StageState.FAILED, seconds=1.5)
+        if stage is Stage.REGISTER
+        else StageView(stage=stage, state=StageState.NOT_REACHED)
+        for stage in Stage
+    ),
+    events=(),
+    joined=(),
+)
+FINDING = Finding(
+    code="F20",
+    title="The user is not enabled for mobility",
+    stage=Stage.REGISTER,
+    certainty=Certainty.LIKELY,
+    cause="No policy that allows it.",
+    evidence=(Evidence(said="403 from fe01", event="00000000000000a1"),),
+    fixes=(Fix(said="Grant one.", command="Grant-CsMobilityPolicy -Identity anna@contoso.example"),),
+    grade=Grade.DOCUMENT,
+    source="protocol reference §10",
+)
+
+
 def exercised() -> Metrics:
     """Metrics after each kind of event was told once: every family has a series."""
     metrics = Metrics()
@@ -153,6 +193,10 @@ def exercised() -> Metrics:
     metrics.poll_started()
     metrics.rejected("https", "unknown_name")
     metrics.access_log_dropped(1)
+    metrics.journal.journaled(20)
+    metrics.journal.journal_dropped(Dropped.BUFFER, 1)
+    metrics.journal.journal_state(4096, 1)
+    metrics.journal.sign_in_settled(REFUSED, (FINDING,))
     metrics.failover("pool01", "fe01")
     for member in ("fe01", "fe02"):
         metrics.member_check("pool01", member, "tcp", True)

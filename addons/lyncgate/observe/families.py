@@ -23,6 +23,10 @@ PHASE_BUCKETS = (
 )
 
 
+# A stage is one exchange or a few; the first one waits for a person, registering may wait for a domain.
+STAGE_BUCKETS = (*DURATION_BUCKETS, 60.0, 300.0)
+
+
 class Family[M: (Counter, Gauge, Histogram)]:
     """One labelled metric with its children at hand (`labels()` costs more than the update itself),
     and a way to forget those that are gone."""
@@ -146,6 +150,50 @@ class Families:
             "lyncgate_failovers_total",
             "Connects to this member that failed before anything was sent, so that the next one was tried.",
             *("pool", "member"),
+        )
+
+        # Sign-ins
+        self.signins = counter(
+            "lyncgate_signins_total",
+            "Sign-ins that came to an end, each counted once: ok, failed at a stage, or incomplete (they "
+            "stopped, and nothing seen says why).",
+            *("outcome", "failed_stage"),
+        )
+        self.stages = histogram(
+            "lyncgate_signin_stage_duration_seconds",
+            "How long each stage of a sign-in took that was seen, by how the stage ended. start is the time "
+            "until the user was known.",
+            STAGE_BUCKETS,
+            *("stage", "outcome"),
+        )
+        self.findings = counter(
+            "lyncgate_findings_total",
+            "What diagnosis found in sign-ins that came to an end; docs/runbook has a page for each code.",
+            "code",
+        )
+        self.signins_open = Gauge(
+            "lyncgate_signins_open", "Sign-ins under way now, as the journal knows them.", registry=registry
+        )
+        self.journal_events = Counter(
+            "lyncgate_journal_events_total",
+            "Events written to the journal: exchanges, handshakes, and what followed files say.",
+            registry=registry,
+        )
+        self.journal_dropped = counter(
+            "lyncgate_journal_dropped_total",
+            "Events missing in the journal: buffer (it could not keep up, or its file was locked), disk (a "
+            "write failed), invalid (no text could be made of it). Sign-ins may lack what these told.",
+            "reason",
+        )
+        self.journal_size = Gauge(
+            "lyncgate_journal_size_bytes",
+            "Bytes in use in the journal, its write-ahead log with them.",
+            registry=registry,
+        )
+        self.journal_behind = Gauge(
+            "lyncgate_journal_behind_seconds",
+            "How long the oldest event that is not yet in the journal has waited.",
+            registry=registry,
         )
 
         # Configuration and the process

@@ -4,7 +4,8 @@
   that no client can make a series: a scan of ten thousand host names must cost nothing.
 - Series whose first event matters (errors, rejections, failovers) exist at 0 from the start, or
   `rate()` would not see that event. Series of what a reload removed are removed.
-- Called from the event loop's thread only; a scrape may run in another one.
+- Called from the event loop's thread only; a scrape may run in another one. What the journal says comes
+  from its thread, see `journal_metrics`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lyncgate.edge.framing import Fault
 from lyncgate.edge.outcomes import ENDED_BY
 from lyncgate.lync.stages import Stage
 from lyncgate.observe.families import Families
+from lyncgate.observe.journal_metrics import JournalMetrics
 from lyncgate.policy.decision import Reason
 from lyncgate.policy.policy import Policy
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
@@ -44,6 +46,7 @@ class Metrics:
         self.registry = registry or CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
         self._families = Families(self.registry)
+        self.journal = JournalMetrics(self._families)
         self._listeners: AbstractSet[str] = frozenset()
         self._publications: AbstractSet[str] = BUILT_IN_PUBLICATIONS
         self._members: AbstractSet[tuple[str, str]] = frozenset()

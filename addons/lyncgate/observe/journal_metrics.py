@@ -1,0 +1,62 @@
+"""From the journal to metrics: sign-ins as they settle, and how the journal itself is.
+
+Called from the journal's thread and from the event loop's: prometheus_client's updates are atomic, and
+each family here is told by one of them only, but for drops, whose series all exist from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lyncgate.lync.stages import Stage
+from lyncgate.observe.families import Families
+from lyncgate.observe.journal.observer import Dropped
+from lyncgate.signin.finding import Finding
+from lyncgate.signin.story import SignIn, SignInOutcome, StageState
+
+OTHER = "_other"
+NONE = "_none"
+CODES = frozenset(f"F{number:02}" for number in range(1, 51))  # the catalogue's, protocol reference §10
+
+
+class JournalMetrics:
+    """A `JournalObserver`."""
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+        for stage in Stage:
+            families.signins[SignInOutcome.FAILED, stage].inc(0)
+        for outcome in (SignInOutcome.OK, SignInOutcome.INCOMPLETE):
+            families.signins[outcome, NONE].inc(0)
+        for code in CODES:
+            families.findings[(code,)].inc(0)
+        for reason in Dropped:
+            families.journal_dropped[(reason,)].inc(0)
+
+    def sign_in_settled(self, sign_in: SignIn, findings: Sequence[Finding]) -> None:
+        """A sign-in came to an end: counted now, and never again."""
+        families = self._families
+        failed_stage = sign_in.failed_stage if sign_in.outcome is SignInOutcome.FAILED else None
+        families.signins[sign_in.outcome, failed_stage or NONE].inc()
+        for view in sign_in.stages:
+            if view.seconds is not None and view.state in (StageState.OK, StageState.FAILED):
+                families.stages[view.stage, view.state].observe(view.seconds)
+        for code in {finding.code for finding in findings}:
+            families.findings[(code if code in CODES else OTHER,)].inc()
+
+    def journaled(self, events: int) -> None:
+        """So many events were written."""
+        self._families.journal_events.inc(events)
+
+    def journal_dropped(self, reason: Dropped, events: int) -> None:
+        """So many events are missing."""
+        self._families.journal_dropped[(reason,)].inc(events)
+
+    def journal_state(self, size: int, open_sign_ins: int) -> None:
+        """Bytes in use, and sign-ins under way."""
+        self._families.journal_size.set(size)
+        self._families.signins_open.set(open_sign_ins)
+
+    def behind(self, seconds: Callable[[], float]) -> None:
+        """`seconds` is asked at each scrape: a thread that hangs can't tell."""
+        self._families.journal_behind.set_function(seconds)
