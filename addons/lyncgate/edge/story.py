@@ -15,12 +15,12 @@ import dataclasses
 from mitmproxy.http import HTTPFlow
 
 from lyncgate.edge.records import Observer, Sink
+from lyncgate.edge.route import first
 from lyncgate.edge.state import EdgeState, Head, Passing, Transit
 from lyncgate.policy.decision import Forward
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.keys import Hasher, Keys
 from lyncgate.signin.reading import Reading, RequestSeen, ResponseSeen, read
-from lyncgate.signin.seen import field
 
 NO_BODY = ("/abs/",)  # downloads: nothing is in them for us
 NO_ANSWER = (*NO_BODY, "/groupexpansion/")  # its requests carry a ticket
@@ -79,7 +79,7 @@ class Story:
             return
         headers = flow.response.headers.fields
         transit.passing.response_headers = headers
-        kind = (field(headers, b"content-type") or b"").lower()
+        kind = first(flow.response.headers, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)
         if wanted and not transit.exchange.path.startswith(NO_ANSWER):
             transit.passing.response_body = Head()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from lyncgate.lync import ntlm
 from lyncgate.signin import plain, tickets
-from lyncgate.signin.seen import Headers, RequestSeen, ResponseSeen, field, fields, media_type
+from lyncgate.signin.seen import Fields, RequestSeen, ResponseSeen, first, media_type
 from lyncgate.signin.told import Told
 
 SERVER_SHOWN = 64
@@ -26,31 +26,31 @@ _HREF = re.compile(r'\bhref="([^"]+)"')
 _WARN_TEXT = re.compile(r'"([^"]*)"')
 
 
-def read_request(request: RequestSeen, told: Told) -> None:
-    """Credentials, cookies, Origin."""
-    headers, facts = request.headers, told.facts
+def read_request(request: RequestSeen, headers: Fields, told: Told) -> None:
+    """Credentials, cookies, Origin. `headers`: those of the request."""
+    facts = told.facts
     if ticket := tickets.shown(headers):
         (form, text), user = ticket
         facts["ticket"] = form
         told.tickets.append(text)
         told.user = told.user or user
-    if authorization := field(headers, b"authorization"):
+    if authorization := first(headers, b"authorization"):
         facts["auth_used"] = _scheme(authorization)
         facts["ntlm"] = ntlm.message_type(authorization)
-        told.account = ntlm.user(headers) or _basic_user(authorization)
+        told.account = ntlm.user(request.headers) or _basic_user(authorization)
     facts["cookies_sent"] = tuple(_cookie_names(headers))[:_MOST]
-    facts["origin_sent"] = field(headers, b"origin") is not None
+    facts["origin_sent"] = b"origin" in headers
 
 
-def read_response(request: RequestSeen, response: ResponseSeen, told: Told) -> None:
-    """Where to go, how to sign in, what went wrong."""
-    headers, facts = response.headers, told.facts
+def read_response(request: RequestSeen, response: ResponseSeen, headers: Fields, told: Told) -> None:
+    """Where to go, how to sign in, what went wrong. `headers`: those of the answer."""
+    facts = told.facts
     facts["content_type"] = plain.plain(media_type(headers) or "", SERVER_SHOWN) or None
-    facts["framing"] = _framing(request.method, response)
+    facts["framing"] = _framing(request.method, response.status, headers)
     facts["upstream"] = response.upstream
-    if server := field(headers, b"server"):
+    if server := first(headers, b"server"):
         facts["header_server"] = plain.plain_bytes(server, SERVER_SHOWN)
-    if 300 <= response.status < 400 and (location := field(headers, b"location")):
+    if 300 <= response.status < 400 and (location := first(headers, b"location")):
         facts["redirect"] = plain.url(location.decode("latin-1"))
     facts["auth_offered"] = tuple(_offered(headers))[:_MOST]
     facts["ntlm_challenge"] = any(
@@ -63,13 +63,13 @@ def read_response(request: RequestSeen, response: ResponseSeen, told: Told) -> N
     facts["cookies"] = tuple(_set_cookies(headers))[:_MOST]
 
 
-def _read_diagnostics(headers: Headers, told: Told) -> None:
+def _read_diagnostics(headers: Fields, told: Told) -> None:
     """X-Ms-diagnostics and Warning (protocol reference §3.6)."""
-    value = field(headers, b"x-ms-diagnostics") or field(headers, b"ms-diagnostics") or b""
+    value = first(headers, b"x-ms-diagnostics") or first(headers, b"ms-diagnostics") or b""
     if match := _DIAGNOSTICS.match(value[:2048].decode("latin-1")):
         told.facts["diagnostics"] = int(match[1])
         told.facts["diagnostics_text"] = plain.plain(match[2] or "") or None
-    if warning := field(headers, b"warning"):
+    if warning := first(headers, b"warning"):
         text = warning[:1024].decode("latin-1")
         quoted = _WARN_TEXT.search(text)
         told.facts["warning"] = plain.plain(quoted[1] if quoted else text) or None
@@ -92,13 +92,13 @@ def _basic_user(authorization: bytes) -> str | None:
     return name if colon else None
 
 
-def _challenges(headers: Headers) -> Iterator[str]:
+def _challenges(headers: Fields) -> Iterator[str]:
     for name in (b"www-authenticate", b"proxy-authenticate"):
-        for value in fields(headers, name)[:_MOST]:
+        for value in headers.get(name, ())[:_MOST]:
             yield value[: 8 * 1024].decode("latin-1")
 
 
-def _offered(headers: Headers) -> list[str]:
+def _offered(headers: Fields) -> list[str]:
     """Schemes in their order, once each. Several may share a line, between parameters (RFC 9110 §11.6.1)."""
     found: dict[str, None] = {}
     for value in _challenges(headers):
@@ -109,34 +109,34 @@ def _offered(headers: Headers) -> list[str]:
     return list(found)
 
 
-def _authentication_urls(headers: Headers) -> list[str]:
-    urls = [value.decode("latin-1") for value in fields(headers, b"x-ms-webticketurl")]
+def _authentication_urls(headers: Fields) -> list[str]:
+    urls = [value.decode("latin-1") for value in headers.get(b"x-ms-webticketurl", ())]
     for value in _challenges(headers):
         if value.lstrip().lower().startswith("msrtcoauth"):
             urls += _HREF.findall(value)
     return [shown for text in urls if (shown := plain.url(text))]
 
 
-def _framing(method: str, response: ResponseSeen) -> str | None:
+def _framing(method: str, status: int, headers: Fields) -> str | None:
     """How the body's end is told (RFC 9112 §6.3); None: there can be no body."""
-    if method == "HEAD" or response.status < 200 or response.status in (204, 304):
+    if method == "HEAD" or status < 200 or status in (204, 304):
         return None
-    if field(response.headers, b"transfer-encoding") is not None:
+    if b"transfer-encoding" in headers:
         return "chunked"
-    return "close" if field(response.headers, b"content-length") is None else "length"
+    return "length" if b"content-length" in headers else "close"
 
 
-def _cookie_names(headers: Headers) -> Iterator[str]:
-    for value in fields(headers, b"cookie"):
+def _cookie_names(headers: Fields) -> Iterator[str]:
+    for value in headers.get(b"cookie", ()):
         for pair in value[: 16 * 1024].decode("latin-1").split(";"):
             name, equals, _ = pair.strip().partition("=")
             if equals and _NAME.fullmatch(name):
                 yield plain.plain(name, 64)
 
 
-def _set_cookies(headers: Headers) -> Iterator[str]:
+def _set_cookies(headers: Fields) -> Iterator[str]:
     """Cookies without their values; without `=` all of it is the value."""
-    for value in fields(headers, b"set-cookie"):
+    for value in headers.get(b"set-cookie", ()):
         pair, *attributes = value[:4096].decode("latin-1").split(";")
         name, equals, _ = pair.strip().partition("=")
         if equals and _NAME.fullmatch(name):

@@ -9,16 +9,22 @@ from lyncgate.signin.facts import VALUE_LIMIT
 
 # What looks like a ticket, a key or a hash: words of text have no 40 such characters in a row.
 _TOKEN = re.compile(r"cwt=\S+|[A-Za-z0-9+/=_-]{40,}")
+_SHORTEST = len("cwt=x")
 _LONGEST_URL = 4096
 _TOKEN_IN_PATH = re.compile(r"cwt=[^/]+|[A-Za-z0-9+=_-]{40,}")
 
 
 def plain(text: str, limit: int = VALUE_LIMIT) -> str:
     """The text in one line of at most `limit` characters, with `…` for what may be a token."""
-    return _line(_TOKEN.sub("…", text[: 8 * limit]), limit)
+    bounded = text[: 8 * limit]
+    if len(bounded) >= _SHORTEST:
+        bounded = _TOKEN.sub("…", bounded)
+    return _line(bounded, limit)
 
 
 def _line(text: str, limit: int) -> str:
+    if text.isprintable() and "  " not in text:
+        return text[:limit].strip()
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]
 
 

@@ -34,9 +34,9 @@ from lyncgate.signin import headers, plain, soap, tickets, ucwa
 from lyncgate.signin.exchange import Kind
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.keys import Hasher, Keys
+from lyncgate.signin.seen import Fields, decoded, fields_of, first, media_type
 from lyncgate.signin.seen import RequestSeen as RequestSeen  # explicit: others take them from here
 from lyncgate.signin.seen import ResponseSeen as ResponseSeen
-from lyncgate.signin.seen import content, field, media_type
 from lyncgate.signin.told import Told
 
 AGENT_SHOWN = 128
@@ -69,13 +69,14 @@ def read(
 ) -> Reading:
     """Read an exchange. `connection`, `client`: for the keys, where they are known; `decision`: the edge's,
     None where nobody decided."""
-    told = Told()
-    headers.read_request(request, told)
-    _guarded(_read_request_body, request, told)
+    told, asked = Told(), fields_of(request.headers)
+    headers.read_request(request, asked, told)
+    _guarded(_read_request_body, request, asked, told)
     if response is not None:
-        headers.read_response(request, response, told)
-        _guarded(_read_response_body, request, response, told)
-    agent = field(request.headers, b"user-agent")
+        answered = fields_of(response.headers)
+        headers.read_response(request, response, answered, told)
+        _guarded(_read_response_body, request, response, answered, told)
+    agent = first(asked, b"user-agent")
     stage, poll = stages.classify(
         request.method, request.path, names.is_lyncdiscover(request.host), decision or "forward"
     )
@@ -110,12 +111,12 @@ def _stage(request: RequestSeen, told: Told, of_path: Stage | None) -> Stage | N
 # -- requests -----------------------------------------------------------------------------------------
 
 
-def _read_request_body(request: RequestSeen, told: Told) -> None:
+def _read_request_body(request: RequestSeen, asked: Fields, told: Told) -> None:
     query = request.target.partition(b"?")[2]
     told.user = names.sip_user_from_query(query) or told.user
-    body = content(request.headers, request.body) if request.complete else b""
+    body = decoded(asked, request.body) if request.complete else b""
     if request.path.startswith(ucwa.PREFIX):
-        kind = media_type(request.headers)
+        kind = media_type(asked)
         ucwa.read_request(request.path, ucwa.parse(kind, body) if body else None, told)
     elif request.path == _OAUTH_TOKEN:
         _read_grant(body, told)
@@ -138,8 +139,8 @@ def _read_grant(body: bytes, told: Told) -> None:
 # -- answers ------------------------------------------------------------------------------------------
 
 
-def _read_response_body(request: RequestSeen, response: ResponseSeen, told: Told) -> None:
-    kind, body = media_type(response.headers), content(response.headers, response.body)
+def _read_response_body(request: RequestSeen, response: ResponseSeen, answered: Fields, told: Told) -> None:
+    kind, body = media_type(answered), decoded(answered, response.body)
     if not body:
         return
     told.document = Document.OTHER
@@ -155,7 +156,7 @@ def _read_response_body(request: RequestSeen, response: ResponseSeen, told: Told
     elif request.path == _OAUTH_TOKEN:
         _read_token(json.loads(body.decode("utf-8-sig")), told)
     elif _is_autodiscover(request):
-        _read_autodiscover(request, field(response.headers, b"content-type") or b"", body, told)
+        _read_autodiscover(request, first(answered, b"content-type") or b"", body, told)
     else:
         _read_xml(request, safexml.parse(body), body, told)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 HEAD_LIMIT = 64 * 1024  # bytes of a body that are worth keeping for a reading
 _INFLATED_LIMIT = 4 * HEAD_LIMIT  # bytes, of a compressed body
 _WINDOW = zlib.MAX_WBITS | 32  # gzip, or deflate with zlib's header
 
 type Headers = Sequence[tuple[bytes, bytes]]
+type Fields = Mapping[bytes, Sequence[bytes]]  # values by name in lower case
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +44,23 @@ class ResponseSeen:
     upstream: str | None = None
 
 
-def field(headers: Headers, name: bytes) -> bytes | None:
+def fields_of(headers: Headers) -> Fields:
+    """Header fields by name."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def first(fields: Fields, name: bytes) -> bytes | None:
     """The first value of a header field; `name` in lower case."""
-    return next((value for key, value in headers if key.lower() == name), None)
+    values = fields.get(name)
+    return values[0] if values else None
 
 
-def fields(headers: Headers, name: bytes) -> list[bytes]:
-    """All values of a header field; `name` in lower case."""
-    return [value for key, value in headers if key.lower() == name]
-
-
-def media_type(headers: Headers) -> str | None:
+def media_type(fields: Fields) -> str | None:
     """Content-Type without its parameters, lower case."""
-    value = field(headers, b"content-type")
+    value = first(fields, b"content-type")
     if value is None:
         return None
     return value.partition(b";")[0].strip().lower().decode("latin-1")
@@ -63,7 +68,12 @@ def media_type(headers: Headers) -> str | None:
 
 def content(headers: Headers, body: bytes) -> bytes:
     """The body without its Content-Encoding, as far as it goes; nothing of one that can't be read."""
-    encoding = (field(headers, b"content-encoding") or b"identity").strip().lower()
+    return decoded(fields_of(headers), body)
+
+
+def decoded(fields: Fields, body: bytes) -> bytes:
+    """The same, of headers by name."""
+    encoding = (first(fields, b"content-encoding") or b"identity").strip().lower()
     if encoding in (b"identity", b""):
         return body[:_INFLATED_LIMIT]
     if encoding not in (b"gzip", b"x-gzip", b"deflate"):

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET  # elements only; what comes from outside pas
 
 from lyncgate.lync import names, safexml
 from lyncgate.lync.wstrust import SAML, URI_CLAIM
-from lyncgate.signin.seen import Headers, field
+from lyncgate.signin.seen import Fields, first
 
 CWT, SAML_FORM, OTHER = "cwt", "saml", "other"
 
@@ -27,11 +27,11 @@ _ASSERTION_ID = re.compile(rb"""\bAssertionID\s{0,8}=\s{0,8}["']([^"']{1,256})["
 _SUBJECT = re.compile(rb"<(?:\w{1,32}:)?NameIdentifier[^>]{0,400}>\s{0,40}(sip:[^<\s]{1,320})", re.IGNORECASE)
 
 
-def shown(headers: Headers) -> tuple[Ticket, str | None] | None:
+def shown(headers: Fields) -> tuple[Ticket, str | None] | None:
     """The ticket in a request's headers, and the SIP address that it names, if that can be read."""
-    value = field(headers, b"x-ms-webticket")
+    value = first(headers, b"x-ms-webticket")
     if value is None:
-        scheme, _, value = (field(headers, b"authorization") or b"").strip().partition(b" ")
+        scheme, _, value = (first(headers, b"authorization") or b"").strip().partition(b" ")
         if scheme.lower() != b"bearer":
             return None
     value = value.strip()
