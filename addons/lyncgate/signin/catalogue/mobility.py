@@ -10,6 +10,7 @@ from lyncgate.signin.catalogue.look import absent, fqdn_of, from_pool, is_html, 
 from lyncgate.signin.catalogue.scene import Scene
 from lyncgate.signin.events import SipMessage, TraceLine
 from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.facts import Document
 from lyncgate.signin.finding import Fix, Grade
 
 _UCWA, _MCX, _CERTIFICATES = "/ucwa", "/mcx", "/certprov"
@@ -123,7 +124,7 @@ def _is_error(line: TraceLine) -> bool:
 
 def _no_mcx(scene: Scene) -> Sighting | None:
     for x in scene.under(_MCX):
-        if x.status == 404 and from_pool(x) and not scene.ok:
+        if x.status == 404 and from_pool(x) and not scene.ok and x.facts.document is not Document.FAULT:
             elsewhere = {fqdn_of(e) for e in scene.exchanges if from_pool(e) and e.stage != x.stage}
             if elsewhere and fqdn_of(x) not in elsewhere:
                 return certain(saw(x, "no other request was answered by this server"))
