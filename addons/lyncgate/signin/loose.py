@@ -1,7 +1,8 @@
 """What names nobody, and shares no key with anything that does: DNS queries, handshakes that failed,
 discovery by clients that don't say who they are. It is given to the sign-in that fits best by address,
 User-Agent, name and time. Where several fit equally well, the choice is the same each time, and may be wrong:
-`Joined.ADDRESS` and `Joined.TIME` say so. What fits nowhere, and has to do with signing in, is a sign-in of nobody known.
+`Joined.ADDRESS` and `Joined.TIME` say so. What fits nowhere, and has to do with signing in, is a sign-in of
+nobody known.
 """
 
 from __future__ import annotations

@@ -58,6 +58,16 @@ class People:
         account = plain(keys.account)
         return None if account is None else self._meaning.get(account, account)
 
+    def forget(self, connection: str) -> None:
+        """Nothing more is held of this connection: what it taught stays, its record goes."""
+        met = self._met.pop(connection, None)
+        if met is None:
+            return
+        for account in met.accounts:
+            self._where[account].discard(connection)
+            if len(met.users) == 1 and _fits(account, met):
+                self._together.setdefault(account, set()).update(met.users)
+
     def _mean(self, account: str) -> str:
         users = self._together.get(account) or {
             next(iter(met.users))

@@ -45,19 +45,31 @@ def assemble(
     stages and of the sign-in are corrected by it, those in the events stay as they were told. `now`: Unix
     seconds, to tell what is still going on from what is over; None: everything is over.
     """
+    return assembled(id, events, joined, offsets, now)[0]
+
+
+def assembled(
+    id: str,
+    events: Iterable[Event],
+    joined: Mapping[str, Joined],
+    offsets: Mapping[str, float] | None = None,
+    now: float | None = None,
+) -> tuple[SignIn, float]:
+    """As `assemble`, and the time (Unix seconds) from which on it is over, if nothing is added to it."""
     offsets = offsets or {}
     timed = sorted((event.started - offsets.get(event.origin, 0.0), event.id, event) for event in events)
     story = _Story([_Seen(when, event) for when, _, event in timed])
     started = story.seen[0].started
     ended = max(seen.ended for seen in story.seen)
     rows = {stage: story.row(stage) for stage in Stage}
-    outcome, failed = story.outcome(rows, now)
+    over = story.over(rows)
+    outcome, failed = (SignInOutcome.OPEN, None) if now is not None and now < over else story.outcome(rows)
     users = [user for seen in story.seen if (user := seen.event.keys.user)]
     accounts = [account for seen in story.seen if (account := seen.event.keys.account)]
     user = _most_common(users)
     account = _most_common([name for name in accounts if name.lower() != user])
     origins = {event.origin for _, _, event in timed}
-    return SignIn(
+    sign_in = SignIn(
         id=id,
         user=user,
         account=account,
@@ -72,6 +84,7 @@ def assemble(
         joined=tuple((event.id, joined.get(event.id, Joined.TIME)) for _, _, event in timed),
         offsets=tuple(sorted((origin, offsets[origin]) for origin in origins if origin in offsets)),
     )
+    return sign_in, over
 
 
 def _client(event: Event) -> str | None:
@@ -194,20 +207,17 @@ class _Story:
         )
         return len(leads) >= CIRCLE and not located
 
-    def outcome(self, rows: Mapping[Stage, _Row], now: float | None) -> tuple[SignInOutcome, Stage | None]:
-        """How it ended; decides what is undecided once nothing more is to come."""
-        register, told, ready = (rows[s] for s in (Stage.REGISTER, Stage.NOTIFICATIONS, Stage.READY))
-        ok = register.state is StageState.OK and (
-            told.state is StageState.OK or (ready.state is StageState.OK and told.state is None)
-        )
-        if ok:
-            reached = told.decided if told.state is StageState.OK else ready.decided
-            quiet_since = min(max(reached, register.decided), self._last_activity())
-        else:
-            quiet_since = self._last_activity()
-        if now is not None and now < quiet_since + SETTLE:
-            return SignInOutcome.OPEN, None
-        if ok:
+    def over(self, rows: Mapping[Stage, _Row]) -> float:
+        """When nothing more is to be expected: SETTLE after all was well, or after the last sign of it."""
+        if not _is_ok(rows):
+            return self._last_activity() + SETTLE
+        told, ready = rows[Stage.NOTIFICATIONS], rows[Stage.READY]
+        reached = told if told.state is StageState.OK else ready
+        return min(max(reached.decided, rows[Stage.REGISTER].decided), self._last_activity()) + SETTLE
+
+    def outcome(self, rows: Mapping[Stage, _Row]) -> tuple[SignInOutcome, Stage | None]:
+        """How it ended; decides what is undecided, for nothing more is to come."""
+        if _is_ok(rows):
             return SignInOutcome.OK, None
         for stage in _ENDS_AT_401:
             row = rows[stage]
@@ -251,6 +261,14 @@ class _Story:
                 origins=tuple(dict.fromkeys(one.event.origin for one in row.seen)),
                 events=tuple(one.event.id for one in row.seen),
             )
+
+
+def _is_ok(rows: Mapping[Stage, _Row]) -> bool:
+    """Registered, and notified or ready. A poll that is up proves a registration that nobody saw."""
+    register, told, ready = (rows[s] for s in (Stage.REGISTER, Stage.NOTIFICATIONS, Stage.READY))
+    if register.state is StageState.OK:
+        return told.state is StageState.OK or (ready.state is StageState.OK and told.state is None)
+    return register.state is None and not register.seen and told.state is StageState.OK
 
 
 def _of_request(event: SipMessage, packages: dict[tuple[str | None, int | None], str]) -> list[Proof] | None:

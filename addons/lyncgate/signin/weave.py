@@ -29,6 +29,7 @@ class _Named:
 class Weave:
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
+        self.tellings: dict[str, int] = {}  # event id → how often it was told better
         self.offsets: dict[str, float] = {}  # origin → seconds that its clock is ahead
         self.people = People()
         self.strands_of: dict[str | None, dict[Strand, None]] = {}  # person → strands
@@ -47,6 +48,7 @@ class Weave:
         if known is not None and (event == known or _telling(event) < _telling(known)):
             return
         self.events[event.id] = event
+        self.tellings[event.id] = self.tellings.get(event.id, 0) + 1
         self._dirty[event.id] = None
         keys = event.keys
         account = plain(keys.account)
@@ -78,6 +80,42 @@ class Weave:
                     del self.attempts_of[person]
         made = [attempt for found in self.attempts_of.values() for attempt in found]
         self.nobodys = loose.attach(made, self.strands_of.get(None, ()))
+
+    def knows(self, key: Key) -> bool:
+        """Whether an event that is held has this key."""
+        return key in self._keyed
+
+    def is_private(self, key: Key) -> bool:
+        """Whether the key ties events to one person."""
+        return key not in self._shared
+
+    def drop(self, events: list[Event]) -> None:
+        """Forget these events. Drop sign-ins as a whole: what is left is not worked out anew."""
+        for event in events:
+            del self.events[event.id], self.tellings[event.id]
+            for one in self._strands.pop(event.id, ()):
+                self.strands_of.get(one.person, {}).pop(one, None)
+                if not self.strands_of.get(one.person, True):
+                    del self.strands_of[one.person]
+            for key in personal(event):
+                ids = self._keyed.get(key, {})
+                ids.pop(event.id, None)
+                if not ids:
+                    self._keyed.pop(key, None)
+                    self._named.pop(key, None)
+                    self._shared.discard(key)
+                    if key[0] == "connection":
+                        self.people.forget(key[1])
+            claimed = self._claimed.get(plain(event.keys.account) or "", {})
+            claimed.pop(event.id, None)
+        gone = {event.id for event in events}
+        for person, found in list(self.attempts_of.items()):
+            left = [attempt for attempt in found if attempt.strands[0][0].order[1] not in gone]
+            if left:
+                self.attempts_of[person] = left
+            else:
+                del self.attempts_of[person]
+        self.nobodys = [a for a in self.nobodys if a.strands[0][0].order[1] not in gone]
 
     def attempts(self) -> Iterator[Attempt]:
         """All sign-ins, in no order."""
