@@ -25,7 +25,9 @@ from lyncgate.signin.reading import RequestSeen, ResponseSeen, read
 from lyncgate.signin.seen import HEAD_LIMIT
 
 ANSWERS = 24  # of a DNS message that an event keeps
-SIZE = "lyncgate_body_bytes"  # in a flow's metadata, (request, response): where bodies are kept in part only
+# In a flow's metadata, of the request's and the response's body: how long it was, and whether it was cut.
+SIZES = "lyncgate_body_bytes"
+CUT = "lyncgate_body_cut"
 CLIENT_GONE = "Client disconnected."  # mitmproxy's words
 
 
@@ -153,7 +155,7 @@ def _request_seen(flow: HTTPFlow) -> RequestSeen:
         target=target,
         headers=request.headers.fields,
         body=body[:HEAD_LIMIT],
-        complete=_size(flow, request, 0) <= min(len(body), HEAD_LIMIT),
+        complete=not _cut(flow, 0) and len(body) <= HEAD_LIMIT,
     )
 
 
@@ -166,14 +168,19 @@ def _response_seen(flow: HTTPFlow) -> ResponseSeen:
         status=response.status_code,
         headers=response.headers.fields,
         body=body[:HEAD_LIMIT],
-        complete=_size(flow, response, 1) <= min(len(body), HEAD_LIMIT),
+        complete=not _cut(flow, 1) and len(body) <= HEAD_LIMIT,
         upstream=flow.server_conn.id,
     )
 
 
 def _size(flow: HTTPFlow, message: Message, which: int) -> int:
-    sizes = flow.metadata.get(SIZE)
+    sizes = flow.metadata.get(SIZES)
     return int(sizes[which]) if sizes else len(message.data.content or b"")
+
+
+def _cut(flow: HTTPFlow, which: int) -> bool:
+    cuts = flow.metadata.get(CUT)
+    return bool(cuts[which]) if cuts else False
 
 
 def _outcome(flow: HTTPFlow) -> Outcome:

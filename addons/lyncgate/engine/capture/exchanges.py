@@ -12,7 +12,7 @@ from mitmproxy import connection, dns
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy import server_hooks
 
-from lyncgate.observe.flows import SIZE, Teller, new_id
+from lyncgate.observe.flows import CUT, SIZES, Teller, new_id
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Kind
 from lyncgate.signin.keys import Hasher
@@ -99,14 +99,13 @@ def _id(flow: HTTPFlow | dns.DNSFlow) -> str:
 
 def _restore(flow: HTTPFlow) -> None:
     """Put the kept part of streamed bodies back, and say how long they were."""
-    sizes = [0, 0]
+    sizes, cut = [0, 0], [False, False]
     for which, message in enumerate((flow.request, flow.response)):
         if message is None:
             continue
-        if isinstance(message.stream, Tee):
-            if message.data.content is None:
-                message.data.content = bytes(message.stream.kept)
-            sizes[which] = message.stream.size
-        if message.data.content is not None:
-            sizes[which] = max(sizes[which], len(message.data.content))
-    flow.metadata[SIZE] = sizes
+        tee = message.stream if isinstance(message.stream, Tee) else Tee()
+        if message.data.content is None:
+            message.data.content = bytes(tee.kept)
+        sizes[which] = max(tee.size, len(message.data.content))
+        cut[which] = len(message.data.content) < tee.size
+    flow.metadata[SIZES], flow.metadata[CUT] = sizes, cut
