@@ -16,11 +16,12 @@ from typer.core import TyperGroup
 
 from lyncgate import __version__
 
-# The function of that name in lyncgate.cli.<name>; its docstring is the help.
+# The function of that name in lyncgate.cli.<name>, `_` for `-`; its docstring is the help.
 COMMANDS = (
     "check",
     "demo",
     "explain",
+    "explain-finding",
     "lab",
     "phone",
     "schema",
@@ -38,7 +39,8 @@ class _Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(cmd_name)(getattr(importlib.import_module(f"lyncgate.cli.{cmd_name}"), cmd_name))
+        name = cmd_name.replace("-", "_")
+        alone.command(cmd_name)(getattr(importlib.import_module(f"lyncgate.cli.{name}"), name))
         command = typer.main.get_command(alone)
         command.name = cmd_name
         return command

@@ -110,7 +110,7 @@ class TestF30:
 class TestF31:
     def test_the_page_says_so(self) -> None:
         text = "Service does not allow a cross domain request from this origin."
-        refusal = web("GET", UCWA, 403, document=Document.HTML, diagnostics_text=text, origin_sent=True)
+        refusal = web("GET", UCWA, 403, document=Document.HTML, title=text, origin_sent=True)
         assert first(made(refusal)).certainty is Certainty.CERTAIN
 
     def test_an_origin_and_403(self) -> None:

@@ -104,8 +104,7 @@ def _foreign_origin(scene: Scene) -> Sighting | None:
     for x in scene.exchanges:
         if x.status != 403 or x.facts.diagnostics:
             continue
-        told = f"{x.facts.error or ''} {x.facts.diagnostics_text or ''} {x.facts.warning or ''}".lower()
-        if _CROSS_DOMAIN in told.replace("-", " "):
+        if _CROSS_DOMAIN in (x.facts.title or "").lower().replace("-", " "):
             return certain(saw(x, "the answer says that the origin is not allowed"))
         if x.facts.origin_sent and from_pool(x) and not _also_without_origin(scene):
             return likely(saw(x, "the request names an Origin"))
