@@ -107,6 +107,7 @@ def leaks(text):
         ("text/plain", f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"),
         ("text/plain", f"GET / HTTP/1.1\r\nAuthorization: Bearer {SECRET}\r\nCookie: a={SECRET}\r\n\r\n"),
         ("multipart/batching", f"--b\r\n\r\nGET /x HTTP/1.1\r\nX-MS-WebTicket: {SECRET}\r\n\r\n--b--"),
+        ("text/plain", f"said Authorization: Digest {SECRET}, and Bearer {SECRET}, and cookie={SECRET}"),
         ("text/plain", SECRET + SECRET),
         ("application/octet-stream", SECRET),
         (None, SECRET),

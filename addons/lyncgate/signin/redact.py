@@ -60,6 +60,10 @@ _NAMED = [
         rf'(?P<open>"(?P<name>{_WORDS})"\s*:\s*")(?P<secret>(?:[^"\\]|\\.)+)',
         rf'(?P<open>(?<![\w.$%-])(?P<name>{_WORDS})=")(?P<secret>[^"]+)',
         rf"(?P<open>(?<![\w.$%-])(?P<name>{_WORDS})=)(?P<secret>[^&\s\"'<>]+)",
+        r"(?P<open>\b(?P<name>authorization|cookie|x-ms-webticket)\s{0,4}[:=]\s{0,4}(?:[A-Za-z][\w-]{1,20}\s+)?)"
+        r"(?P<secret>[^\s\"',;<>]{8,})",
+        r"(?P<open>\b(?P<name>Bearer|Basic|NTLM|Negotiate|Kerberos)\s+)"
+        r"(?P<secret>(?=[A-Za-z]*[\d+/=])[\w.~+/-]{8,}={0,2})",
     )
 ]
 _FORM_NAME = re.compile(_WORDS, re.IGNORECASE)
