@@ -20,12 +20,10 @@ from lyncgate.observe.journal import rows
 from lyncgate.observe.journal.key import existing_hasher
 from lyncgate.observe.journal.rows import SignInRow
 from lyncgate.observe.journal.schema import JournalError, Place, open_to_read
-from lyncgate.signin import codec
-from lyncgate.signin.events import Event
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.pseudonyms import pseudonym
 from lyncgate.signin.stages import assemble
-from lyncgate.signin.story import Joined, SignIn, SignInOutcome
+from lyncgate.signin.story import SignIn, SignInOutcome
 
 LIMIT = 1000  # rows a call
 
@@ -96,13 +94,9 @@ class Reader:
             found = connection.execute(f"{rows.SELECT} WHERE id = ?", (id_,)).fetchone()
             if found is None:
                 return None
-            lines = connection.execute(
-                "SELECT joined, events.event FROM joined JOIN events ON events.id = joined.event "
-                "WHERE signin = ? ORDER BY seq",
-                (id_,),
-            ).fetchall()
+            lines = connection.execute(rows.EVENTS, (id_, rows.MOST_EVENTS)).fetchall()
         row = rows.read(found)
-        events, joined = _told(lines)
+        events, joined = rows.told(lines)
         if not events:
             return None
         return assemble(id_, events, joined, dict(row.offsets), time.time()), row.findings
@@ -157,15 +151,3 @@ class Reader:
             raise JournalError(f"journal {self.place}: {error}") from error
         finally:
             connection.close()
-
-
-def _told(lines: Sequence[tuple[str, str]]) -> tuple[list[Event], dict[str, Joined]]:
-    """Events and why each belongs, from what is written; those of a newer version's kind are left out."""
-    events: list[Event] = []
-    joined: dict[str, Joined] = {}
-    for why, line in lines:
-        with contextlib.suppress(ValueError):
-            event = codec.loads(line)
-            events.append(event)
-            joined[event.id] = Joined(why)
-    return events, joined

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 import pydantic
 
 from lyncgate.lync.stages import Stage
+from lyncgate.signin import codec
+from lyncgate.signin.events import Event
 from lyncgate.signin.finding import Finding
-from lyncgate.signin.story import SignIn, SignInOutcome, StageState
+from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _FINDINGS = pydantic.TypeAdapter(tuple[Finding, ...])
@@ -23,6 +26,11 @@ COLUMNS = (
 _NAMES, _PLACES = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
 INSERT = f"INSERT OR REPLACE INTO signins ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608 (our own names)
 SELECT = f"SELECT {_NAMES} FROM signins"  # noqa: S608
+EVENTS = (  # of a sign-in, the first ones, with why each belongs
+    "SELECT joined, events.event FROM joined JOIN events ON events.id = joined.event "
+    "WHERE signin = ? ORDER BY seq LIMIT ?"
+)
+MOST_EVENTS = 500  # of one sign-in: phones that stay signed in poll for days
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,20 @@ def values(sign_in: SignIn, findings: tuple[Finding, ...], revision: int) -> tup
         _FINDINGS.dump_json(findings).decode(),
         _json(sign_in.offsets),
     )
+
+
+def event(line: str) -> Event | None:
+    """The event written as `line`; None if a newer version wrote it, of a kind unknown here."""
+    try:
+        return codec.loads(line)
+    except ValueError:
+        return None
+
+
+def told(lines: Iterable[tuple[str, str]]) -> tuple[list[Event], dict[str, Joined]]:
+    """Events and why each belongs, of what EVENTS has given."""
+    events = [(why, found) for why, line in lines if (found := event(line))]
+    return [found for _, found in events], {found.id: Joined(why) for why, found in events}
 
 
 def read(row: sqlite3.Row | tuple[Any, ...]) -> SignInRow:

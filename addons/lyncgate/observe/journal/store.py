@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lyncgate.observe.journal import rows
 from lyncgate.observe.journal.schema import Place, open_to_write, size_of
-from lyncgate.signin import codec
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Finding
-from lyncgate.signin.story import SignIn, SignInOutcome
+from lyncgate.signin.story import Joined, SignIn, SignInOutcome
 
 UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-in
 FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
@@ -30,6 +29,7 @@ _EVENT = (
     "VALUES (:id, :at, :event, EXISTS (SELECT 1 FROM joined WHERE event = :id))"
 )
 _FIRST, _WHOLE = _EVENT.format("IGNORE"), _EVENT.format("REPLACE")
+_OUTCOME = "SELECT outcome FROM signins WHERE id = ?"
 _SET = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
 
 type Judged = tuple[SignIn, tuple[Finding, ...]]
@@ -74,7 +74,7 @@ class Store:
         found = self._connection.execute(
             "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         )
-        return [(seq, event) for seq, line in found if (event := _read(line))]
+        return [(seq, event) for seq, line in found if (event := rows.event(line))]
 
     def last_seq(self) -> int:
         return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
@@ -90,7 +90,16 @@ class Store:
             "ORDER BY seq DESC LIMIT :limit",
             {"since": since, "limit": limit},
         )
-        return [event for (line,) in reversed(found.fetchall()) if (event := _read(line))]
+        return [event for (line,) in reversed(found.fetchall()) if (event := rows.event(line))]
+
+    def events_of(self, id_: str) -> tuple[list[Event], dict[str, Joined]]:
+        """What a sign-in is made of, and why each event belongs."""
+        return rows.told(self._connection.execute(rows.EVENTS, (id_, rows.MOST_EVENTS)).fetchall())
+
+    def offsets_of(self, id_: str) -> dict[str, float]:
+        """How far ahead clocks are, as it was known when the sign-in was written."""
+        found = self._connection.execute(f"{rows.SELECT} WHERE id = ?", (id_,)).fetchone()
+        return dict(rows.read(found).offsets) if found else {}
 
     def state(self, name: str) -> str | None:
         found = self._connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
@@ -98,22 +107,21 @@ class Store:
 
     # -- sign-ins --------------------------------------------------------------------------------
 
-    def put(self, judged: Iterable[Judged]) -> list[Judged]:
-        """Write sign-ins with their findings. Returns those that settled by it: under way, or unknown,
-        before, and no longer."""
+    def put(self, judged: Iterable[Judged], gone: Iterable[str] = ()) -> list[Judged]:
+        """Write sign-ins with their findings, and forget those that are `gone`. Returns those that settled by
+        it: under way, or unknown, before, and no longer."""
         settled = []
         with self._transaction() as connection:
             (revision,) = connection.execute("SELECT coalesce(max(revision), 0) FROM signins").fetchone()
             for sign_in, findings in judged:
                 revision += 1
-                before = connection.execute(
-                    "SELECT outcome FROM signins WHERE id = ?", (sign_in.id,)
-                ).fetchone()
-                if sign_in.outcome is not SignInOutcome.OPEN and before in (None, (SignInOutcome.OPEN,)):
-                    settled.append((sign_in, findings))
+                before = connection.execute(_OUTCOME, (sign_in.id,)).fetchone()
                 connection.execute(rows.INSERT, rows.values(sign_in, findings, revision))
                 self._join(sign_in)
-                self._absorb(sign_in)
+                known = {*(before or ()), *self._absorb(sign_in)}
+                if sign_in.outcome is not SignInOutcome.OPEN and known <= {SignInOutcome.OPEN}:
+                    settled.append((sign_in, findings))
+            self._forget(list(gone))
         return settled
 
     def _join(self, sign_in: SignIn) -> None:
@@ -137,21 +145,18 @@ class Store:
         )
         connection.executemany("UPDATE events SET belongs = 1 WHERE id = ?", new)
 
-    def _absorb(self, sign_in: SignIn) -> None:
-        """A sign-in whose events have all turned out to be another one's never was one."""
-        others = self._connection.execute(
-            "SELECT DISTINCT other.signin FROM joined mine JOIN joined other ON other.event = mine.event "
-            "WHERE mine.signin = :id AND other.signin <> :id",
-            {"id": sign_in.id},
+    def _absorb(self, sign_in: SignIn) -> list[str]:
+        """A sign-in whose events have all turned out to be another one's never was one. Returns their
+        outcomes."""
+        found = self._connection.execute(
+            "SELECT id, outcome FROM signins WHERE id IN (SELECT other.signin FROM joined mine "
+            "JOIN joined other ON other.event = mine.event WHERE mine.signin = ?1 AND other.signin <> ?1) "
+            "AND NOT EXISTS (SELECT 1 FROM joined own WHERE own.signin = signins.id "
+            "AND own.event NOT IN (SELECT event FROM joined WHERE signin = ?1))",
+            (sign_in.id,),
         ).fetchall()
-        for (other,) in others:
-            (own,) = self._connection.execute(
-                "SELECT count(*) FROM joined WHERE signin = ? AND event NOT IN "
-                "(SELECT event FROM joined WHERE signin = ?)",
-                (other, sign_in.id),
-            ).fetchone()
-            if own == 0:
-                self._forget([other])
+        self._forget([id_ for id_, _ in found])
+        return [outcome for _, outcome in found]
 
     def _forget(self, ids: Sequence[str]) -> None:
         self._connection.executemany("DELETE FROM joined WHERE signin = ?", [(id_,) for id_ in ids])
@@ -228,13 +233,6 @@ class Store:
     def give_back(self) -> None:
         """Empty the write-ahead log into the file, as far as readers let it."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _read(line: str) -> Event | None:
-    try:
-        return codec.loads(line)
-    except ValueError:  # of a newer version's kind: it says nothing to us
-        return None
 
 
 def _inode(place: Place) -> int | None:

@@ -1,0 +1,144 @@
+"""Events → sign-ins with findings, by one of the journal's writers: whoever holds the lease.
+
+Phones open several connections, which may be served by several workers; only who sees all of their events
+can tell the story. So every worker writes events, and one of them reads what all have written, in the
+order of writing, and writes the sign-ins. If it dies, another one goes on when its lease ends.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import secrets
+
+from lyncgate.observe.journal import rows
+from lyncgate.observe.journal.observer import JournalObserver
+from lyncgate.observe.journal.store import Judged, Store
+from lyncgate.signin.diagnose import diagnose
+from lyncgate.signin.events import Event
+from lyncgate.signin.stages import assemble
+from lyncgate.signin.story import Joined, SignIn
+from lyncgate.signin.tracker import KEEP, Tracker
+
+log = logging.getLogger(__name__)
+
+LEASE = 6.0  # seconds until another writer may take over
+RENEW = 2.0
+EVERY = 0.5  # seconds between two looks at what has changed
+FED_AT_ONCE = 2000  # events
+TRACKED = 30_000  # events held in memory, about 2 kB each
+AROUND = 100  # sign-ins that diagnosis may compare with
+COMPLAIN_EVERY = 60.0  # seconds
+
+
+class Stitcher:
+    """Used from the journal's thread. Every method may raise sqlite3.Error, and can be called again then."""
+
+    def __init__(self, observer: JournalObserver) -> None:
+        self._observer = observer
+        self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._until = 0.0  # the lease's end, Unix seconds
+        self._tracker: Tracker | None = None  # None: somebody else stitches
+        self._seq = 0  # of the last event that the tracker has
+        self._looked = 0.0
+        self._pending: dict[str, Judged] = {}  # judged, and not yet written
+        self._gone: list[str] = []  # to be forgotten with the next write
+        self._around: collections.OrderedDict[str, SignIn] = collections.OrderedDict()
+        self._complained = float("-inf")  # Unix seconds
+
+    @property
+    def leads(self) -> bool:
+        return self._tracker is not None
+
+    def step(self, store: Store, now: float, *, at_once: bool = False) -> bool:
+        """Take in what was written since, and write the sign-ins that it changed. `at_once`: look at them
+        though the last look was just now. True if there are more events to take in."""
+        if not self._lead(store, now) or self._tracker is None:
+            return False
+        events = store.events_after(self._seq, FED_AT_ONCE)
+        for seq, event in events:
+            self._feed(self._tracker, event, now)
+            self._seq = seq
+        more = len(events) == FED_AT_ONCE
+        if at_once or now - self._looked >= EVERY or now < self._looked:
+            self._looked = now
+            self._look(self._tracker, store, now)
+        if self._pending or self._gone:
+            settled = store.put(self._pending.values(), self._gone)
+            self._pending.clear()
+            self._gone.clear()
+            for sign_in, findings in settled:
+                self._observer.sign_in_settled(sign_in, findings)
+        return more
+
+    def stop(self, store: Store) -> None:
+        """Leave stitching to others."""
+        if self.leads:
+            store.release(self._owner)
+        self.forget()
+
+    def forget(self) -> None:
+        """The journal is another one now: nothing that is known holds any more."""
+        self._until, self._seq, self._tracker = 0.0, 0, None
+        self._pending.clear()
+        self._gone.clear()
+        self._around.clear()
+
+    def _lead(self, store: Store, now: float) -> bool:
+        if now + LEASE - RENEW < self._until <= now + LEASE:
+            return True
+        if not store.lease(self._owner, now, LEASE):
+            self.forget()
+            return False
+        self._until = now + LEASE
+        if self._tracker is None:
+            seq = store.last_seq()
+            tracker = Tracker(limit=TRACKED)
+            for event in store.unsettled(now - KEEP, TRACKED):
+                self._feed(tracker, event, now)
+            self._tracker, self._seq = tracker, seq
+        return True
+
+    def _feed(self, tracker: Tracker, event: Event, now: float) -> None:
+        try:
+            tracker.add(event)
+        except Exception:  # a fault of ours must cost one event, not the journal
+            self._complain(f"event {event.id} can't be stitched", now)
+
+    def _look(self, tracker: Tracker, store: Store, now: float) -> None:
+        """Judge what has changed."""
+        try:
+            changed = tracker.changed(now)
+            self._gone += tracker.gone()
+            late = tracker.late()
+        except Exception:
+            self._complain("sign-ins can't be stitched", now)
+            self._tracker = None  # begin anew
+            return
+        for sign_in in changed:
+            self._judge(sign_in, now)
+        for id_ in dict.fromkeys(id_ for id_, _ in late):
+            events, joined = store.events_of(id_)
+            events += [event for of, event in late if of == id_]
+            if 0 < len(events) < rows.MOST_EVENTS:
+                joined |= {event.id: Joined.KEY for of, event in late if of == id_}
+                self._judge(assemble(id_, events, joined, store.offsets_of(id_), now), now)
+
+    def _judge(self, sign_in: SignIn, now: float) -> None:
+        try:
+            findings = diagnose(sign_in, list(self._around.values()))
+        except Exception:
+            self._complain(f"sign-in {sign_in.id} can't be diagnosed", now)
+            findings = ()
+        self._pending[sign_in.id] = (sign_in, findings)
+        self._around[sign_in.id] = sign_in
+        self._around.move_to_end(sign_in.id)
+        while len(self._around) > AROUND:
+            self._around.popitem(last=False)
+
+    def _complain(self, what: str, now: float) -> None:
+        """Log the exception at hand, not more often than is of use."""
+        if abs(now - self._complained) > COMPLAIN_EVERY:
+            self._complained = now
+            log.exception("%s", what)
