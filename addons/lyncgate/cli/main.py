@@ -24,6 +24,7 @@ COMMANDS = (
     "explain-finding",
     "lab",
     "phone",
+    "probe",
     "schema",
     "serve",
 )
@@ -46,7 +47,13 @@ class _Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # there may be a password among them
+)
 
 
 def _version(wanted: bool) -> None:

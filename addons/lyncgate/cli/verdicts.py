@@ -1,0 +1,73 @@
+"""What a probe says, for a terminal and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rich.text import Text
+
+from lyncgate.probe.check import Check, Report, Verdict
+from lyncgate.signin.codec import document as signin_document
+from lyncgate.signin.finding import Finding
+
+_STYLES = {
+    Verdict.OK: "green",
+    Verdict.WARN: "bold yellow",
+    Verdict.FAIL: "bold red",
+    Verdict.SKIPPED: "dim",
+}
+
+
+def line(check: Check) -> Text:
+    """One check."""
+    text = Text(f"  {check.verdict:8}", _STYLES[check.verdict]) + Text(f"{check.stage or '-':15} ", "bold")
+    took = f"{check.seconds * 1000:8.1f} ms  " if check.seconds else " " * 13
+    text += Text(took, "yellow") + Text(check.what)
+    return text + Text(f"  {check.said}", "dim") if check.said else text
+
+
+def summary(report: Report) -> Text:
+    """How many of each, and the findings."""
+    counted = report.count()
+    numbers = ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
+    where = "inside" if report.inside else "outside"
+    text = Text(f"\n{report.user}, seen from {where}: ") + Text(numbers, "bold")
+    text += Text(f", in {report.seconds:.1f} s\n")
+    if not report.complete:
+        text += Text("Stopped before the end.\n", "bold yellow")
+    if report.ok:
+        text += Text("Nothing stands in a phone's way.\n" if report.complete else "", "bold green")
+    elif not report.findings:
+        text += Text("No finding of the catalogue fits: the lines with FAIL are what is known.\n", "bold")
+    for finding in report.findings:
+        text += _finding(finding)
+    return text
+
+
+def _finding(finding: Finding) -> Text:
+    text = Text(f"\n{finding.code} ", "bold red") + Text(finding.title, "bold")
+    text += Text(f"  {finding.certainty}, stage {finding.stage}\n", "dim") + Text(f"  {finding.cause}\n")
+    for evidence in finding.evidence:
+        text += Text(f"  seen: {evidence.said}\n", "dim")
+    for fix in finding.fixes:
+        text += Text(f"  to do: {fix.said}\n")
+        if fix.command:
+            text += Text(f"         {fix.command}\n", "cyan")
+    return text
+
+
+def document(report: Report) -> dict[str, Any]:
+    """All of it in JSON's terms; times in seconds."""
+    counted = report.count()
+    return {
+        "user": report.user,
+        "inside": report.inside,
+        "ok": report.ok,
+        "complete": report.complete,
+        "seconds": round(report.seconds, 3),
+        "verdicts": {verdict: counted[verdict] for verdict in Verdict},
+        "checks": [dataclasses.asdict(check) for check in report.checks],
+        "findings": [finding.code for finding in report.findings],
+        "sign_in": signin_document(report.sign_in, report.findings),
+    }
