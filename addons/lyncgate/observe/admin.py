@@ -1,4 +1,5 @@
-"""The admin listener: /metrics for Prometheus, /healthz and /readyz for whoever keeps the edge running.
+"""The admin listener: /metrics for Prometheus, /healthz and /readyz for whoever keeps the edge running,
+and the pages about sign-ins (`observe.pages`) for whoever wants to know how those went.
 
 On the edge's own event loop, at an address of its own (loopback unless rules.yaml says otherwise), so
 that nothing of it is ever in reach of a public name. It reads, it changes nothing: GET and HEAD only.
@@ -19,6 +20,7 @@ import tornado.web
 from prometheus_client.exposition import choose_encoder
 
 from lyncgate.observe.metrics import Metrics
+from lyncgate.observe.pages.site import Pages
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,14 +34,15 @@ class Readiness:
 
 
 class Admin:
-    """`ready` is asked at each /readyz. Start it on the running loop."""
+    """`ready` is asked at each /readyz; `pages`: those about sign-ins. Start it on the running loop."""
 
-    def __init__(self, metrics: Metrics, ready: Callable[[], Readiness]) -> None:
+    def __init__(self, metrics: Metrics, ready: Callable[[], Readiness], pages: Pages | None = None) -> None:
         application = tornado.web.Application(
             [
                 (r"/metrics", _MetricsPage, {"metrics": metrics}),
                 (r"/healthz", _HealthPage),
                 (r"/readyz", _ReadyPage, {"ready": ready}),
+                *(pages.routes if pages else ()),
             ],
             default_handler_class=_Page,
             log_function=lambda handler: None,  # a scrape every 15 s is no news

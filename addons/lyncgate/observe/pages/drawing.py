@@ -1,0 +1,122 @@
+"""Scale, bars and hops as SVG. Positions are attributes, never styles: the pages' policy forbids inline
+styles. Text from outside is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tornado.escape import xhtml_escape
+
+from lyncgate.signin.hops import Column, Hops, Link, Node
+from lyncgate.signin.scale import Scale
+from lyncgate.signin.shown import duration
+from lyncgate.signin.story import StageState
+from lyncgate.signin.waterfall import RowView
+
+BOX = (168, 50)  # width and height of a node, pixels
+GAP = (104, 22)  # between columns, and between nodes of one
+MARGIN = 6
+
+
+def axis(scale: Scale) -> str:
+    """The scale above the bars: round times, and the breaks."""
+    return "".join(
+        [
+            *_breaks(scale),
+            *(
+                f'<text x="{tick.left}%" y="15" text-anchor="{"start" if tick.left < 1 else "middle"}">'
+                f"{tick_words(tick.seconds)}</text>"
+                for tick in scale.ticks()
+            ),
+        ]
+    )
+
+
+def tick_words(seconds: float) -> str:
+    """`0`, `50 ms`, `1.2 s`, `3 min`: round times, no zeros that say nothing."""
+    if seconds == 0:
+        return "0"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.6g} ms"
+    return f"{seconds:.6g} s" if seconds < 120 else duration(seconds)
+
+
+def bar(view: RowView, scale: Scale) -> str:
+    """One row: the lines of the scale, a thin track from first to last, a block for each moment."""
+    parts = [*_breaks(scale), *(_line(tick.left) for tick in scale.ticks())]
+    if view.track:
+        parts.append(_rect("track", view.track.left, view.track.width, 13, 2))
+    kind = "bad" if view.state is StageState.FAILED else "good"
+    for moment in view.moments:
+        classes = f"{kind}{' waits' if moment.line.waits else ''}{' accused' if moment.accused else ''}"
+        title = f"{moment.line.said}: {moment.line.result}"
+        parts.append(_rect(classes, moment.bar.left, moment.bar.width, 8, 12, title))
+    if view.track and not view.moments:
+        parts.append(_rect(kind, view.track.left, view.track.width, 8, 12))
+    return "".join(parts)
+
+
+def _breaks(scale: Scale) -> Iterator[str]:
+    for gap in scale.breaks:
+        yield _rect("gap", gap.left, gap.width, 0, 28, f"{duration(gap.seconds)} left out")
+
+
+def _line(left: float) -> str:
+    return f'<line x1="{left}%" x2="{left}%" y1="0" y2="28"/>'
+
+
+def _rect(classes: str, left: float, width: float, top: int, height: int, title: str = "") -> str:
+    rounded = f' rx="{min(2, height / 2)}"' if classes != "gap" else ""
+    inside = f"<title>{xhtml_escape(title)}</title>" if title else ""
+    where = f'x="{left}%" y="{top}" width="{width}%" height="{height}"'
+    return f'<rect class="{classes}" {where}{rounded}>{inside}</rect>'
+
+
+def hops_svg(way: Hops) -> str:
+    """The hops as a picture: columns from left to right, as wide as it takes."""
+    columns = [nodes for column in Column if (nodes := way.column(column))]
+    tallest = max((len(nodes) for nodes in columns), default=1)
+    height = tallest * (BOX[1] + GAP[1]) - GAP[1] + 2 * MARGIN
+    width = len(columns) * (BOX[0] + GAP[0]) - GAP[0] + 2 * MARGIN
+    places: dict[Node, tuple[float, float]] = {}
+    for number, nodes in enumerate(columns):
+        used = len(nodes) * (BOX[1] + GAP[1]) - GAP[1]
+        top = (height - used) / 2
+        for place, node in enumerate(nodes):
+            places[node] = (MARGIN + number * (BOX[0] + GAP[0]), top + place * (BOX[1] + GAP[1]))
+    drawn = [*(_link(link, places) for link in way.links), *(_box(node, places[node]) for node in way.nodes)]
+    words = "; ".join(f"{link.source.name} to {link.target.name}: {link.label}" for link in way.links)
+    return (
+        f'<svg role="img" aria-label="{xhtml_escape(words)}" viewBox="0 0 {width} {height:g}" '
+        f'width="{width}" height="{height:g}">{"".join(drawn)}</svg>'
+    )
+
+
+def _box(node: Node, place: tuple[float, float]) -> str:
+    left, top = place
+    middle = left + BOX[0] / 2
+    name = node.name if len(node.name) <= 22 else node.name[:21] + "…"
+    return (
+        f'<g class="node"><title>{xhtml_escape(f"{node.kind} {node.name}")}</title>'
+        f'<rect x="{left:g}" y="{top:g}" width="{BOX[0]}" height="{BOX[1]}" rx="6"/>'
+        f'<text class="kind" x="{middle:g}" y="{top + 19:g}">{xhtml_escape(node.kind)}</text>'
+        f'<text x="{middle:g}" y="{top + 37:g}">{xhtml_escape(name)}</text></g>'
+    )
+
+
+def _link(link: Link, places: dict[Node, tuple[float, float]]) -> str:
+    (left, top), (right, bottom) = places[link.source], places[link.target]
+    x1, y1, x2, y2 = left + BOX[0], top + BOX[1] / 2, right - 5, bottom + BOX[1] / 2
+    middle = (x1 + x2) / 2
+    count, _, what = link.label.partition(" ")
+    return (
+        f'<g class="link{" broken" if link.failed else ""}"><title>{xhtml_escape(link.label)}</title>'
+        f'<path d="M{x1:g} {y1:g}C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"/>'
+        f'<path class="head" d="M{x2 - 4:g} {y2 - 4:g}L{x2 + 3:g} {y2:g}L{x2 - 4:g} {y2 + 4:g}z"/>'
+        f'<text x="{x2 - 10:g}" y="{y2 - 7:g}">{xhtml_escape(f"{count} {what.partition(',')[0]}")}</text>'
+        f"{_cross(middle, (y1 + y2) / 2) if link.failed else ''}</g>"
+    )
+
+
+def _cross(x: float, y: float) -> str:
+    return f'<path class="cross" d="M{x - 4:g} {y - 4:g}l8 8m0 -8l-8 8"/>'
