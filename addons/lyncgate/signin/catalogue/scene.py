@@ -25,16 +25,21 @@ _BEYOND_DISCOVERY = frozenset(
 
 
 class Scene:
-    """`around`: other sign-ins, near in time, and older ones of the same user."""
+    """`around`: sign-ins near in time, and older ones of the same user; this one may be among them."""
 
     def __init__(self, sign_in: SignIn, around: Sequence[SignIn] = ()) -> None:
         self.sign_in = sign_in
-        self.around = tuple(other for other in around if other.id != sign_in.id)
+        self._around = around
         self.exchanges = _of(Exchange, sign_in.events)
         self.handshakes = _of(Handshake, sign_in.events)
         self.dns = _of(DnsQuery, sign_in.events)
         self.sip = _of(SipMessage, sign_in.events)
         self.lines = _of(TraceLine, sign_in.events)
+
+    @functools.cached_property
+    def around(self) -> tuple[SignIn, ...]:
+        """Other sign-ins."""
+        return tuple(other for other in self._around if other.id != self.sign_in.id)
 
     @property
     def ok(self) -> bool:
