@@ -1,4 +1,4 @@
-"""Runs an edge: listeners, admin listener, access log, reload on change and SIGHUP, drain on SIGTERM."""
+"""Runs an edge: listeners, admin, access log, journal; reload on change and SIGHUP, drain on SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from OpenSSL import SSL
 
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.edge.records import Sink
+from lyncgate.engine.journaling import JournalSink
 from lyncgate.engine.master import EdgeMaster, StartError
 from lyncgate.engine.reload import Reloader
 from lyncgate.observe.access_log import open_access_log
@@ -25,7 +26,6 @@ from lyncgate.policy.load import Loaded
 from lyncgate.policy.policy import AccessLog, Policy
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange
-from lyncgate.signin.keys import Hasher
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Running:
     master: EdgeMaster
     metrics: Metrics
     access_log: AccessLogSink
+    journal: JournalSink
     reloader: Reloader
     addresses: dict[str, list[tuple[str, int]]]
     admin: tuple[str, int] | None
@@ -78,12 +79,10 @@ class AccessLogSink:
 
 
 @contextlib.asynccontextmanager
-async def running_edge(
-    path: Path, first: Loaded, *sinks: Sink, hasher: Hasher | None = None
-) -> AsyncIterator[Running]:
+async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator[Running]:
     """Start an edge on the running loop; on exit it is drained and stopped. `sinks` hear of every
-    event, from the event loop: finished exchanges, polls that have begun, handshakes that failed. `hasher`:
-    makes their keys; None: one whose key nobody else has.
+    event, from the event loop, beside the journal: finished exchanges, polls that have begun, handshakes that
+    failed.
 
     Raises StartError when the policy's files or addresses can't be used.
     """
@@ -92,19 +91,22 @@ async def running_edge(
     metrics = Metrics()
     metrics.configure(first.policy)
     access_log = AccessLogSink(metrics)
-    with contextlib.closing(access_log), set_eager_task_factory():
+    with contextlib.ExitStack() as sinks_open, set_eager_task_factory():
+        sinks_open.enter_context(contextlib.closing(access_log))
         try:
             access_log.prepare(first.policy)()
-            addons = EdgeAddons(first.policy, metrics, access_log, *sinks, hasher=hasher)
+            journal = sinks_open.enter_context(contextlib.closing(JournalSink(first.policy, metrics)))
+            addons = EdgeAddons(first.policy, metrics, access_log, journal, *sinks, hasher=journal.hasher)
         except (OSError, SSL.Error) as error:
             raise StartError(str(error)) from error
         master = EdgeMaster(addons)
 
         async def adopt(policy: Policy) -> None:
-            use_log = access_log.prepare(policy)
+            use_journal, use_log = journal.prepare(policy), access_log.prepare(policy)
             await master.adopt(policy)
             metrics.configure(policy)
             use_log()
+            use_journal()
 
         async with contextlib.AsyncExitStack() as stack:
             # The admin listener outlives the others: while they drain, /readyz says so.
@@ -116,7 +118,7 @@ async def running_edge(
             reloader = Reloader(path, first, adopt=adopt, observer=metrics)
             watcher = asyncio.get_running_loop().create_task(reloader.watch(), name="watch rules")
             stack.callback(watcher.cancel)
-            yield Running(master, metrics, access_log, reloader, master.addresses(), admin_at)
+            yield Running(master, metrics, access_log, journal, reloader, master.addresses(), admin_at)
 
 
 async def _stop(master: EdgeMaster) -> None:

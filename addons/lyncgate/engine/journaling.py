@@ -1,0 +1,38 @@
+"""The journal that the policy asks for: opened at start, told of every event, bounded anew by a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lyncgate.observe.journal.reader import Reader
+from lyncgate.observe.journal.writer import Journal
+from lyncgate.observe.metrics import Metrics
+from lyncgate.policy.policy import Policy
+from lyncgate.signin.events import Event
+
+
+class JournalSink:
+    """`hasher`: makes the keys of the events that this journal gets. `reader`: of it. Raises OSError if the
+    journal's file or key can't be used."""
+
+    def __init__(self, policy: Policy, metrics: Metrics) -> None:
+        self._journal = Journal(policy.journal, metrics.journal)
+        metrics.journal.behind(lambda: self._journal.behind)
+        self.hasher = self._journal.hasher
+        self.reader = Reader(self._journal.place)
+
+    def __call__(self, event: Event) -> None:
+        self._journal.append(event)
+
+    def prepare(self, policy: Policy) -> Callable[[], None]:
+        """Raises JournalError if a restart is needed; else what is returned puts `policy` in force."""
+        self._journal.require(policy.journal)
+        return lambda: self._journal.adopt(policy.journal)
+
+    def flush(self) -> bool:
+        """Wait until what was told before can be read. False: it takes too long."""
+        return self._journal.flush()
+
+    def close(self) -> None:
+        """Write what is buffered, and end."""
+        self._journal.close()
