@@ -109,7 +109,8 @@ class Handshakes:
             return
         mode = context.client.proxy_mode
         if isinstance(context.layers[-1], modes.ReverseProxy) and starts_like_tls_record(data):
-            if isinstance(mode, mode_specs.ReverseMode) and mode.scheme == "https":
+            ignoring = ctx.options.ignore_hosts or ctx.options.allow_hosts  # mitmproxy sees to these
+            if isinstance(mode, mode_specs.ReverseMode) and mode.scheme == "https" and not ignoring:
                 # As mitmproxy does, but what is inside the TLS is asked once more: it may be SIP.
                 server_tls = layers.ServerTLSLayer(context)
                 server_tls.child_layer = layers.ClientTLSLayer(context)
