@@ -19,6 +19,8 @@ def duration(seconds: float) -> str:
     """`0.4 ms`, `12.3 ms`, `145 ms`, `1.34 s`, `31.2 s`, `3 min 02 s`, `1 h 05 min`."""
     seconds = max(seconds, 0.0)
     milliseconds = seconds * 1000
+    if milliseconds < 0.05:
+        return "0 ms"
     if milliseconds < 99.95:
         return f"{milliseconds:.1f} ms"
     if milliseconds < 999.5:

@@ -19,7 +19,7 @@ from lyncgate.signin.lines import Line, line
 from lyncgate.signin.rows import ROWS, Row, row_state
 from lyncgate.signin.scale import Bar, Scale, Span, scale
 from lyncgate.signin.shown import shown
-from lyncgate.signin.story import Joined, SignIn, StageState, StageView
+from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState, StageView
 
 MOST_LINES = 60  # of a row: what is more is counted, and in the export
 SHORTEST_STORY = 0.02  # seconds: a scale never shows less
@@ -65,13 +65,15 @@ class RowView:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Waterfall:
-    """`beside`: moments of the sign-in that belong to no stage."""
+    """`beside`: moments of the sign-in that belong to no stage. `ready_after`: seconds until all of it was
+    there, of a sign-in that succeeded; a poll then hangs on, and counts by its start."""
 
     sign_in: SignIn
     findings: tuple[Finding, ...]
     rows: tuple[RowView, ...]
     scale: Scale
     beside: tuple[Moment, ...]
+    ready_after: float | None = None
 
     def row_of(self, event: str | None) -> RowView | None:
         """The row that has this event, for evidence to point at."""
@@ -87,7 +89,14 @@ def waterfall(sign_in: SignIn, findings: Sequence[Finding] = ()) -> Waterfall:
     rows = tuple(_row(row, sign_in, drawn) for row in ROWS)
     staged = {event for view in sign_in.stages for event in view.events}
     beside = drawn.moments(event.id for event in sign_in.events if event.id not in staged)
-    return Waterfall(sign_in, tuple(findings), rows, drawn.scale, beside[:MOST_LINES])
+    ready_after = _ready_after(rows) if sign_in.outcome is SignInOutcome.OK else None
+    return Waterfall(sign_in, tuple(findings), rows, drawn.scale, beside[:MOST_LINES], ready_after)
+
+
+def _ready_after(rows: Sequence[RowView]) -> float | None:
+    moments = [moment for row in rows for moment in row.moments]
+    ends = [m.start + (0.0 if m.line.waits else m.line.seconds or 0.0) for m in moments]
+    return max(ends, default=None)
 
 
 class _Drawn:

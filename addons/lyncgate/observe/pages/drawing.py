@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tornado.escape import xhtml_escape
 
 from lyncgate.signin.hops import Column, Hops, Link, Node
-from lyncgate.signin.scale import Scale
+from lyncgate.signin.scale import Bar, Scale
 from lyncgate.signin.shown import duration
 from lyncgate.signin.story import StageState
 from lyncgate.signin.waterfall import RowView
@@ -19,17 +19,19 @@ MARGIN = 6
 
 
 def axis(scale: Scale) -> str:
-    """The scale above the bars: round times, and the breaks."""
-    return "".join(
-        [
-            *_breaks(scale),
-            *(
-                f'<text x="{tick.left}%" y="15" text-anchor="{"start" if tick.left < 1 else "middle"}">'
-                f"{tick_words(tick.seconds)}</text>"
-                for tick in scale.ticks()
-            ),
-        ]
-    )
+    """The scale above the bars: round times, and how long each break is."""
+    parts = list(_breaks(scale))
+    for tick in scale.ticks():
+        parts.append(_text(tick.left, "start" if tick.left < 1 else "middle", tick_words(tick.seconds)))
+    for gap in scale.breaks:
+        middle = gap.left + gap.width / 2
+        anchor, at = ("end", 100.0) if middle > 95 else ("middle", middle)
+        parts.append(_text(at, anchor, duration(gap.seconds), "left-out"))
+    return "".join(parts)
+
+
+def _text(left: float, anchor: str, words: str, classes: str = "") -> str:
+    return f'<text x="{left:g}%" y="15" text-anchor="{anchor}" class="{classes}">{words}</text>'
 
 
 def tick_words(seconds: float) -> str:
@@ -43,33 +45,42 @@ def tick_words(seconds: float) -> str:
 
 def bar(view: RowView, scale: Scale) -> str:
     """One row: the lines of the scale, a thin track from first to last, a block for each moment."""
-    parts = [*_breaks(scale), *(_line(tick.left) for tick in scale.ticks())]
+    behind = [*_breaks(scale), *(_line(tick.left) for tick in scale.ticks())]
+    parts = []
     if view.track:
-        parts.append(_rect("track", view.track.left, view.track.width, 13, 2))
+        parts.append(_rect("track", view.track, 2))
     kind = "bad" if view.state is StageState.FAILED else "good"
     for moment in view.moments:
-        classes = f"{kind}{' waits' if moment.line.waits else ''}{' accused' if moment.accused else ''}"
         title = f"{moment.line.said}: {moment.line.result}"
-        parts.append(_rect(classes, moment.bar.left, moment.bar.width, 8, 12, title))
+        parts.append(_rect(f"{kind} waits" if moment.line.waits else kind, moment.bar, 12, title))
+        if moment.accused:
+            parts.append(_pointer(moment.bar))
     if view.track and not view.moments:
-        parts.append(_rect(kind, view.track.left, view.track.width, 8, 12))
-    return "".join(parts)
+        parts.append(_rect(kind, view.track, 12))
+    return f'{"".join(behind)}<svg y="50%" overflow="visible">{"".join(parts)}</svg>'
 
 
 def _breaks(scale: Scale) -> Iterator[str]:
     for gap in scale.breaks:
-        yield _rect("gap", gap.left, gap.width, 0, 28, f"{duration(gap.seconds)} left out")
+        where = f'x="{gap.left}%" y="0" width="{gap.width}%" height="100%" fill="url(#hatch)"'
+        yield f'<rect class="gap" {where}><title>{duration(gap.seconds)} left out</title></rect>'
 
 
 def _line(left: float) -> str:
-    return f'<line x1="{left}%" x2="{left}%" y1="0" y2="28"/>'
+    return f'<line x1="{left}%" x2="{left}%" y1="0" y2="100%"/>'
 
 
-def _rect(classes: str, left: float, width: float, top: int, height: int, title: str = "") -> str:
-    rounded = f' rx="{min(2, height / 2)}"' if classes != "gap" else ""
+def _rect(classes: str, bar: Bar, height: int, title: str = "") -> str:
+    """Centred on y = 0."""
+    where = f'x="{bar.left}%" y="{-height / 2:g}" width="{bar.width}%" height="{height}"'
     inside = f"<title>{xhtml_escape(title)}</title>" if title else ""
-    where = f'x="{left}%" y="{top}" width="{width}%" height="{height}"'
-    return f'<rect class="{classes}" {where}{rounded}>{inside}</rect>'
+    return f'<rect class="{classes}" {where} rx="{min(2, height / 2):g}">{inside}</rect>'
+
+
+def _pointer(bar: Bar) -> str:
+    """A small arrow over a block: a finding quotes it."""
+    middle = bar.left + bar.width / 2
+    return f'<svg x="{middle:g}%" overflow="visible"><path class="quoted-at" d="M-4 -15h8l-4 6z"/></svg>'
 
 
 def hops_svg(way: Hops) -> str:
@@ -108,12 +119,13 @@ def _link(link: Link, places: dict[Node, tuple[float, float]]) -> str:
     (left, top), (right, bottom) = places[link.source], places[link.target]
     x1, y1, x2, y2 = left + BOX[0], top + BOX[1] / 2, right - 5, bottom + BOX[1] / 2
     middle = (x1 + x2) / 2
+    beside = y2 + 15 if y2 > y1 else y2 - 7  # not where the line comes from
     count, _, what = link.label.partition(" ")
     return (
         f'<g class="link{" broken" if link.failed else ""}"><title>{xhtml_escape(link.label)}</title>'
         f'<path d="M{x1:g} {y1:g}C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"/>'
         f'<path class="head" d="M{x2 - 4:g} {y2 - 4:g}L{x2 + 3:g} {y2:g}L{x2 - 4:g} {y2 + 4:g}z"/>'
-        f'<text x="{x2 - 10:g}" y="{y2 - 7:g}">{xhtml_escape(f"{count} {what.partition(',')[0]}")}</text>'
+        f'<text x="{x2 - 10:g}" y="{beside:g}">{xhtml_escape(f"{count} {what.partition(',')[0]}")}</text>'
         f"{_cross(middle, (y1 + y2) / 2) if link.failed else ''}</g>"
     )
 

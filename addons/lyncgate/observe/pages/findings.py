@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lyncgate.observe.pages.base import Page
 from lyncgate.signin.catalogue.catalogue import CATALOGUE
+from lyncgate.signin.diagnose import fill
 from lyncgate.signin.rows import ROWS
 
 
@@ -28,4 +29,5 @@ class FindingPage(Page):
         if entry is None:
             self.missing("No such finding", f"There is no finding {code}.")
         else:
-            self.show("finding.html", entry=entry)
+            fixes = [fill(fix, {}) for fix in entry.fixes]  # `<user>` where a sign-in would fill in its own
+            self.show("finding.html", entry=entry, fixes=fixes)

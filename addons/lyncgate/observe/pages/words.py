@@ -32,6 +32,11 @@ def origin_words(origin: str) -> str:
     return {"dns": "DNS", "har": "HAR"}.get(origin, shown(origin.replace(":", " ", 1), 64))
 
 
+def sentence(text: str) -> str:
+    """With a capital, as a line of its own begins."""
+    return text[:1].upper() + text[1:]
+
+
 def ahead(seconds: float) -> str:
     """By how much a clock is off."""
     if abs(seconds) < 0.0005:
