@@ -18,6 +18,7 @@ from lyncgate import __version__
 
 # The function of that name in lyncgate.cli.<name>, `_` for `-`; its docstring is the help.
 COMMANDS = (
+    "capture",
     "check",
     "demo",
     "explain",
