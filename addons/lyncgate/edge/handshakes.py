@@ -7,6 +7,7 @@ handshake, without a request, is: some clients look at the certificate only then
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 import time
@@ -28,6 +29,7 @@ from lyncgate.signin.keys import Keys
 from lyncgate.signin.plain import plain
 
 DETAIL_SHOWN = 128
+REASON = re.compile(r", '([^',()]+)'\)\]")  # of OpenSSL's list of errors, the last
 ALERT = re.compile(r"alert ([a-z ]+)")  # as OpenSSL words what came: `tlsv1 alert unknown ca`
 
 OUTCOMES = {  # of bytes that were refused before there was a request; the other faults are HTTP's
@@ -66,10 +68,10 @@ class Handshakes:
         error = client.error or ""
         if alert := ALERT.search(error):
             self._client(client, HandshakeOutcome.ALERT, f"client: {alert[1].strip()}", hello)
-        elif "connection closed" in error:
+        elif "disconnected" in error or "closed" in error:
             self._client(client, HandshakeOutcome.CLOSED, "client closed", hello)
         else:  # we refused, and OpenSSL has told the client by an alert
-            self._client(client, HandshakeOutcome.ALERT, f"edge: {error}", hello)
+            self._client(client, HandshakeOutcome.ALERT, f"edge: {_reason(error)}", hello)
 
     def _client(
         self, client: connection.Client, outcome: HandshakeOutcome, detail: str, hello: ClientHello
@@ -100,6 +102,8 @@ class Handshakes:
             outcome = HandshakeOutcome.NOT_HTTP
         if outcome is None:
             return
+        if rejection.fault is Fault.SIP and rejection.scheme == "https" and hello is None:
+            outcome = HandshakeOutcome.NOT_TLS
         spoken = outcome in (HandshakeOutcome.NOT_HTTP, HandshakeOutcome.NOT_TLS)
         self._tell(
             Handshake(
@@ -121,7 +125,7 @@ class Handshakes:
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         if isinstance(data.server, MemberConnection):
-            refused = "refused" in (data.server.error or "").lower()
+            refused = f"[Errno {errno.ECONNREFUSED}]" in (data.server.error or "")
             outcome = HandshakeOutcome.REFUSED if refused else HandshakeOutcome.UNREACHABLE
             self._member(data.client, data.server, outcome)
 
@@ -139,9 +143,7 @@ class Handshakes:
         error = "timed out" if server.timed_out else server.error or ""
         problem = certificate_problem(data.ssl_conn) if data and data.ssl_conn else None
         if outcome is None:
-            closed = server.timed_out or "connection closed" in error
-            outcome = HandshakeOutcome.CLOSED if closed else HandshakeOutcome.ALERT
-            outcome = HandshakeOutcome.UNTRUSTED if problem else outcome
+            outcome = HandshakeOutcome.UNTRUSTED if problem else _outcome(error)
         peer, began = client.peername, server.timestamp_start or time.time()
         self._tell(
             Handshake(
@@ -154,7 +156,7 @@ class Handshakes:
                 address=shown_address(server.address),
                 server_name=server.sni,
                 outcome=outcome,
-                detail=plain(error, DETAIL_SHOWN),
+                detail=plain(_reason(error), DETAIL_SHOWN),
                 certificate=shown_by_member(data.ssl_conn) if data and data.ssl_conn else None,
                 certificate_problem=problem,
             )
@@ -163,3 +165,18 @@ class Handshakes:
     def _tell(self, event: Handshake) -> None:
         for sink in self.sinks:
             sink(event)
+
+
+def _outcome(error: str) -> HandshakeOutcome:
+    """How TLS with a member ended whose certificate was not the reason."""
+    if "does not speak TLS" in error:
+        return HandshakeOutcome.NOT_TLS
+    closed = "closed" in error or "timed out" in error
+    return HandshakeOutcome.CLOSED if closed else HandshakeOutcome.ALERT
+
+
+def _reason(error: str) -> str:
+    """What OpenSSL calls it, without what mitmproxy adds as advice to its own users."""
+    if reason := REASON.search(error):
+        return reason[1]
+    return "no TLS version in common" if "agree on a TLS version" in error else error
