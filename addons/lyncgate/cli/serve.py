@@ -63,5 +63,6 @@ def _text(rules: Path, running: Running) -> str:
     for name, addresses in running.addresses.items():
         lines.extend(f"  {name:8} {host}:{port}" for host, port in addresses)
     if running.admin:
-        lines.append(f"  admin    http://{running.admin[0]}:{running.admin[1]}/metrics")
+        admin = f"http://{running.admin[0]}:{running.admin[1]}"
+        lines += [f"  sign-ins {admin}/", f"  metrics  {admin}/metrics"]
     return "\n".join(lines)

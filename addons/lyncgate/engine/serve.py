@@ -22,6 +22,7 @@ from lyncgate.observe.access_log import open_access_log
 from lyncgate.observe.admin import Admin, Readiness
 from lyncgate.observe.log_writer import LogWriter
 from lyncgate.observe.metrics import Metrics
+from lyncgate.observe.pages.site import Pages
 from lyncgate.policy.load import Loaded
 from lyncgate.policy.policy import AccessLog, Policy
 from lyncgate.signin.events import Event
@@ -110,7 +111,8 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
 
         async with contextlib.AsyncExitStack() as stack:
             # The admin listener outlives the others: while they drain, /readyz says so.
-            admin = Admin(metrics, lambda: readiness(master))
+            pages = Pages(lambda: journal.reader, lambda: master.edge.edge.policy.admin.hosts)
+            admin = Admin(metrics, lambda: readiness(master), pages)
             admin_at = await _start_admin(admin, first.policy)
             stack.push_async_callback(admin.stop)
             await master.start()

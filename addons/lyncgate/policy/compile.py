@@ -57,7 +57,7 @@ def compile_rules(
         limits=Limits(rules.limits.head, rules.limits.headers, rules.limits.url),
         timeouts=Timeouts(**dict(rules.timeouts)),  # dict: the values; model_dump: as written
         access_log=_access_log(rules.access_log, directory),
-        admin=Admin(unless(rules.admin.bind, "off")),
+        admin=Admin(unless(rules.admin.bind, "off"), tuple(rules.admin.hosts)),
         journal=_journal(rules.journal, directory),
     )
 

@@ -219,11 +219,16 @@ class AccessLogRules(Section):
 
 
 class AdminRules(Section):
-    """Where /metrics, /healthz and /readyz are served."""
+    """Where /metrics, /healthz, /readyz and the pages about sign-ins are served."""
 
     bind: BindOrOff = Field(
         default=compiled.Admin().bind or "off",
         description="IP address and port, or `off`.",
+    )
+    hosts: list[HostName] = Field(
+        default=[],
+        description="Names under which browsers may ask for the pages, beside IP addresses and `localhost`. "
+        "Others are refused, so that no web site can read them by a name of its own (DNS rebinding).",
     )
 
 
@@ -275,7 +280,7 @@ class Rules(Section):
     limits: LimitRules = Field(default=LimitRules(), description="What a request head may cost.")
     timeouts: TimeoutRules = Field(default=TimeoutRules(), description="How long is waited.")
     access_log: AccessLogRules = Field(default=AccessLogRules(), description="One line a request.")
-    admin: AdminRules = Field(default=AdminRules(), description="Where metrics and health are served.")
+    admin: AdminRules = Field(default=AdminRules(), description="Where metrics, health and pages are served.")
     journal: JournalRules = Field(default=JournalRules(), description="What is kept of sign-ins.")
     tests: list[RouteTest] = Field(default=[], description="Requests and the decisions they must get.")
 

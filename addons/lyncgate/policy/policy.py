@@ -219,9 +219,11 @@ class AccessLog:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Admin:
-    """Where /metrics, /healthz and /readyz are served; None: nowhere."""
+    """Where /metrics, /healthz, /readyz and pages are served; None: nowhere. `hosts`: names under which pages
+    may be asked for."""
 
     bind: tuple[str, int] | None = ("127.0.0.1", 9145)
+    hosts: tuple[str, ...] = ()
 
 
 class FollowedKind(enum.StrEnum):
