@@ -8,7 +8,7 @@ nobody known.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lyncgate.lync import names
 from lyncgate.signin.attempts import CLOCK, IDLE, Attempt, attempts, names_of
@@ -90,7 +90,7 @@ def _by_address(
     agent = 1
     if one.agents and attempt.agents:
         agent = 0 if one.agents & attempt.agents else 2
-    if agent == 2 and attempt.asked:
+    if agent == 2 and (attempt.asked or one.beyond is not None):
         return None
     known = names_of(attempt)
     strange = not all(host in known for host in one.hosts)
@@ -118,38 +118,54 @@ def _attach_dns(made: Sequence[Attempt], dns: Sequence[Strand]) -> list[Attempt]
             by_name.setdefault(name, _Line()).add(when, attempt)
     for line in by_name.values():
         line.at.sort()
-    taken: dict[int, set[tuple[str, str]]] = {}
+    asked: dict[int, set[tuple[str, str]]] = {}
+    itself: set[int] = set()  # attempts whose device is seen asking: they take no query from elsewhere
+    others: list[Strand] = []
+    for one in dns:  # queries of devices first, then those of resolvers, which may be anybody's
+        asker = _by_name(one, by_name, asked, lambda a, client: client in a.clients)
+        if asker is None:
+            others.append(one)
+        else:
+            asker.attached.append((one, Joined.ADDRESS))
+            itself.add(id(asker))
     left: dict[tuple[str, str], list[Strand]] = {}
-    for one in dns:
-        query = one.events[0][1]
-        assert isinstance(query, DnsQuery)
-        best: tuple[float, ...] | None = None
-        chosen: Attempt | None = None
-        named = by_name.get(query.name)
-        for at, attempt in named.near(one.start) if named is not None else ():
-            score = _by_name(one, query, at, attempt, taken)
-            if score is not None and (best is None or score < best):
-                best, chosen = score, attempt
-        if chosen is not None:
-            same = query.keys.client is not None and query.keys.client in chosen.clients
-            chosen.attached.append((one, Joined.ADDRESS if same else Joined.TIME))
-            taken.setdefault(id(chosen), set()).add((query.name, query.kind))
-        elif domain := _domain(query.name):
-            left.setdefault((query.keys.client or "", domain), []).append(one)
+    for one in others:
+        asker = _by_name(one, by_name, asked, lambda a, _: id(a) not in itself)
+        if asker is not None:
+            asker.attached.append((one, Joined.TIME))
+        elif domain := _domain(_query(one).name):
+            left.setdefault((_query(one).keys.client or "", domain), []).append(one)
     return [attempt for queries in left.values() for attempt in _only_dns(queries)]
 
 
 def _by_name(
-    one: Strand, query: DnsQuery, at: float, attempt: Attempt, taken: dict[int, set[tuple[str, str]]]
-) -> tuple[float, ...] | None:
-    """How far a query is from an attempt that used the name at the time `at`. None: can't be."""
-    if not attempt.start - IDLE <= one.start <= attempt.end + IDLE:
-        return None
-    late = one.start > at + CLOCK  # asked after it was used
-    client = query.keys.client
-    other = client is not None and client not in attempt.clients
-    again = (query.name, query.kind) in taken.get(id(attempt), set())
-    return other, late, again, abs(at - one.start)
+    one: Strand,
+    by_name: dict[str, _Line],
+    asked: dict[int, set[tuple[str, str]]],
+    may: Callable[[Attempt, str | None], bool],
+) -> Attempt | None:
+    """The attempt that used the name soonest after the query, and did not ask for it yet."""
+    query = _query(one)
+    line = by_name.get(query.name)
+    question = (query.name, query.kind)
+    best: tuple[float, ...] | None = None
+    chosen: Attempt | None = None
+    for used, attempt in line.near(one.start) if line is not None else ():
+        if not attempt.start - IDLE <= one.start <= attempt.end + IDLE or not may(attempt, query.keys.client):
+            continue
+        late = one.start > used + CLOCK
+        score = (late, question in asked.get(id(attempt), ()), abs(used - one.start))
+        if best is None or score < best:
+            best, chosen = score, attempt
+    if chosen is not None:
+        asked.setdefault(id(chosen), set()).add(question)
+    return chosen
+
+
+def _query(one: Strand) -> DnsQuery:
+    query = one.events[0][1]
+    assert isinstance(query, DnsQuery)
+    return query
 
 
 def _only_dns(queries: Sequence[Strand]) -> Iterable[Attempt]:

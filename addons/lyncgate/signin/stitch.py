@@ -28,6 +28,12 @@ def stitch(events: Iterable[Event], now: float | None = None) -> list[SignIn]:
     return sorted(made, key=lambda sign_in: (sign_in.started, sign_in.id))
 
 
+def offsets(events: Iterable[Event]) -> dict[str, float]:
+    """For each trace among these events (`trace:fe01`) the seconds that its clock is ahead, where there is
+    something to go by."""
+    return weave(events).offsets
+
+
 def told(attempt: Attempt, offsets: dict[str, float], now: float | None) -> SignIn:
     """An attempt, assembled."""
     events = attempt.events

@@ -57,6 +57,7 @@ class Strand:
     challenged: float | None = None  # first user document that was refused for want of a ticket
     located: float | None = None  # when a user document was had
     registering: list[tuple[float, float, str]] = dataclasses.field(default_factory=list)  # from, to, server
+    registered: list[tuple[str, float]] = dataclasses.field(default_factory=list)  # trace, time as told there
     session: tuple[float, float] | None = None  # first and last use of an application
     staged: bool = False  # at least one event is a step of a sign-in
 
@@ -83,6 +84,8 @@ def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
             if isinstance(event, SipMessage) and event.method == "REGISTER":
                 server = event.origin.removeprefix("trace:")
                 made.registering.append((when, when + (event.seconds or 0.0), server))
+                if event.status is None and all(origin != event.origin for origin, _ in made.registered):
+                    made.registered.append((event.origin, event.started))
         elif isinstance(event, Handshake) and event.server_name is not None:
             made.staged |= names.is_lyncdiscover(event.server_name)
             made.hosts.setdefault(event.server_name, when)
@@ -116,7 +119,8 @@ def _take_exchange(made: Strand, when: float, event: Exchange) -> None:
             made.challenged = when
         if had_user_document(event) and made.located is None:
             made.located = when
-    if stage in (Stage.REGISTER, Stage.MOBILITY_POLICY) and event.method == "POST":
+    refused = stage == Stage.MOBILITY_POLICY and (event.status or 0) >= 400
+    if (stage == Stage.REGISTER or refused) and event.method == "POST":
         server = event.member or (event.server_fqdn or "").partition(".")[0]
         made.registering.append((when, when + (event.seconds or 0.0), server))
 

@@ -6,10 +6,12 @@ events there are and not on their order.
 from __future__ import annotations
 
 import dataclasses
+import heapq
 from collections.abc import Iterable, Iterator
 
 from lyncgate.signin import loose
 from lyncgate.signin.attempts import Attempt, attempts
+from lyncgate.signin.clocks import SAMPLES, estimate
 from lyncgate.signin.events import DnsQuery, Event
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.people import People, local, plain
@@ -41,6 +43,10 @@ class Weave:
         self._claimed: dict[str, dict[str, None]] = {}  # account → ids of events that name no user
         self._strands: dict[str, tuple[Strand, ...]] = {}  # event id → strands worked out together
         self._dirty: dict[str, None] = {}
+        self._traced: dict[str, dict[str, None]] = {}  # trace → ids of its events
+        self._registering: dict[str, dict[Strand, None]] = {}  # person → strands that ask to register
+        self._registered: dict[str, dict[Strand, None]] = {}  # trace → strands that tell of it
+        self._clocks_doubtful = False
 
     def add(self, event: Event) -> None:
         """Take in an event. Of two with one id the complete one counts."""
@@ -50,6 +56,8 @@ class Weave:
         self.events[event.id] = event
         self.tellings[event.id] = self.tellings.get(event.id, 0) + 1
         self._dirty[event.id] = None
+        if event.origin.startswith("trace:"):
+            self._traced.setdefault(event.origin, {})[event.id] = None
         keys = event.keys
         account = plain(keys.account)
         if keys.user is None and account is not None:
@@ -73,7 +81,10 @@ class Weave:
         """Work out what was added."""
         if not self._dirty:
             return
-        for person in self._tie_again():
+        persons = self._tie_again()
+        if self._set_clocks():
+            persons |= self._tie_again()
+        for person in persons:
             if person is not None:
                 self.attempts_of[person] = attempts(person, self.strands_of.get(person, ()))
                 if not self.attempts_of[person]:
@@ -94,9 +105,8 @@ class Weave:
         for event in events:
             del self.events[event.id], self.tellings[event.id]
             for one in self._strands.pop(event.id, ()):
-                self.strands_of.get(one.person, {}).pop(one, None)
-                if not self.strands_of.get(one.person, True):
-                    del self.strands_of[one.person]
+                self._forget_strand(one)
+            self._traced.get(event.origin, {}).pop(event.id, None)
             for key in personal(event):
                 ids = self._keyed.get(key, {})
                 ids.pop(event.id, None)
@@ -141,16 +151,69 @@ class Weave:
             for id in group:
                 for old in self._strands.pop(id, ()):
                     if old in self.strands_of.get(old.person, {}):
-                        del self.strands_of[old.person][old]
+                        self._forget_strand(old)
                         persons.add(old.person)
                         waiting.extend(event.id for _, event in old.events)
             made = tuple(self._woven([self.events[id] for id in group]))
             for one in made:
                 persons.add(one.person)
-                self.strands_of.setdefault(one.person, {})[one] = None
+                self._keep_strand(one)
                 for _, event in one.events:
                     self._strands[event.id] = (one,)
         return persons
+
+    def _keep_strand(self, one: Strand) -> None:
+        self.strands_of.setdefault(one.person, {})[one] = None
+        self._clocks_doubtful |= bool(one.registered) or (one.web and bool(one.registering))
+        for origin, _ in one.registered:
+            if one.person is not None:
+                self._registered.setdefault(origin, {})[one] = None
+        if one.web and one.registering and one.person is not None:
+            self._registering.setdefault(one.person, {})[one] = None
+
+    def _forget_strand(self, one: Strand) -> None:
+        self.strands_of.get(one.person, {}).pop(one, None)
+        if not self.strands_of.get(one.person, True):
+            del self.strands_of[one.person]
+        for origin, _ in one.registered:
+            self._registered.get(origin, {}).pop(one, None)
+        if one.person is not None and one in (asking := self._registering.get(one.person, {})):
+            del asking[one]
+            if not asking:
+                del self._registering[one.person]
+
+    def _set_clocks(self) -> bool:
+        """Estimates the clocks of traces anew. Whether one changed, and with it the times of its events."""
+        changed = False
+        for origin, told in self._registered.items() if self._clocks_doubtful else ():
+            registrations = heapq.nlargest(
+                SAMPLES,
+                (
+                    (when, one.person)
+                    for one in told
+                    for where, when in one.registered
+                    if where == origin and one.person is not None and one.person in self._registering
+                ),
+            )
+            if not registrations:
+                continue  # none, or all of them were dropped: what was known of the clock still holds
+            spans = {
+                person: [span[:2] for one in self._registering[person] for span in one.registering]
+                for _, person in registrations
+            }
+            offset = estimate(registrations, spans)
+            if offset == self.offsets.get(origin):
+                continue
+            moved = (offset or 0.0) != self.offsets.get(origin, 0.0)
+            if offset is None:
+                del self.offsets[origin]
+            else:
+                self.offsets[origin] = offset
+            if moved:
+                self._dirty.update(self._traced[origin])
+                changed = True
+        self._clocks_doubtful = False
+        return changed
 
     def _component(self, first: str) -> list[str]:
         """Ids of all events that exact keys tie to one, directly or by others."""
@@ -178,7 +241,7 @@ class Weave:
         elif len(everyone) <= 1:
             yield from self._of_person(everyone.pop() if everyone else None, timed)
         else:
-            _divide(timed, persons, self._shared)
+            persons = _divide(timed, persons, self._shared)
             for person in sorted({person for person in persons.values() if person is not None}):
                 yield from strands(person, [p for p in timed if persons[p[1].id] == person], self._shared)
 
@@ -202,18 +265,33 @@ def _telling(event: Event) -> tuple[bool, int, str]:
     return complete, len(repr(event)), repr(event)
 
 
-def _divide(timed: list[tuple[float, Event]], persons: dict[str, str | None], shared: set[Key]) -> None:
-    """Several people, tied by events that name nobody: gives those to whom their surest keys lead, else to
-    whom the nearest in time belongs. Fills in `persons`."""
+def _divide(
+    timed: list[tuple[float, Event]], said: dict[str, str | None], shared: set[Key]
+) -> dict[str, str | None]:
+    """Several people, tied by events that don't say who: event id → whose it is. Whom it names as user; else
+    to whom its surest keys lead; else whom its account is taken for; else whose event is nearest in time."""
+    persons = {event.id: event.keys.user for _, event in timed}
+    _spread(timed, persons, shared)
+    if None in persons.values():
+        persons = {id: person or said[id] for id, person in persons.items()}
+        _spread(timed, persons, shared)
+    known = [(at, person) for at, event in timed if (person := persons[event.id]) is not None]
+    for at, event in timed:
+        if persons[event.id] is None:
+            persons[event.id] = min(known, key=lambda one: (abs(one[0] - at), one[0]))[1]
+    return persons
+
+
+def _spread(timed: list[tuple[float, Event]], persons: dict[str, str | None], shared: set[Key]) -> None:
+    """Gives events of nobody to whom their keys lead, the surest kind of key first, as far as that goes."""
     nameless = [event for _, event in timed if persons[event.id] is None]
-    settled = False
-    while nameless and not settled:
-        settled = True
+    grew = True
+    while nameless and grew:
+        grew = False
         for kind in _KINDS:
             claims: dict[Key, set[str]] = {}
             for _, event in timed:
-                person = persons[event.id]
-                if person is not None:
+                if (person := persons[event.id]) is not None:
                     for key in personal(event):
                         if key[0] == kind and key not in shared:
                             claims.setdefault(key, set()).add(person)
@@ -225,12 +303,8 @@ def _divide(timed: list[tuple[float, Event]], persons: dict[str, str | None], sh
             if found:
                 persons.update(found)
                 nameless = [event for event in nameless if event.id not in found]
-                settled = False
+                grew = True
                 break
-    when = {event.id: at for at, event in timed}
-    known = [(at, persons[event.id]) for at, event in timed if persons[event.id] is not None]
-    for event in nameless:
-        persons[event.id] = min(known, key=lambda one: (abs(one[0] - when[event.id]), one[0]))[1]
 
 
 def weave(events: Iterable[Event]) -> Weave:
