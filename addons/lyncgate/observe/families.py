@@ -187,7 +187,7 @@ class Families:
         )
         self.journal_size = Gauge(
             "lyncgate_journal_size_bytes",
-            "Bytes in use in the journal, its write-ahead log with them.",
+            "Bytes in use in the journal, without its write-ahead log.",
             registry=registry,
         )
         self.journal_behind = Gauge(

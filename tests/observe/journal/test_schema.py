@@ -1,4 +1,4 @@
-"""What becomes of the file that rules.yaml names: a new one, ours, a newer one's, a damaged one, another's."""
+"""What becomes of the file that rules.yaml names: none, ours, of a newer one, damaged, another's."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_damaged_one_is_moved_aside_loudly_and_a_new_one_begins(
 
 
 def test_no_folder_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="none/journal.db"):
+    with pytest.raises(OSError, match=r"none/journal\.db"):
         open_to_write(Place.of(tmp_path / "none" / "journal.db"))
 
 

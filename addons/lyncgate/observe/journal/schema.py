@@ -132,13 +132,11 @@ def move_aside(path: Path, why: str) -> None:
             path.with_name(path.name + suffix).rename(path.with_name(aside + suffix))
 
 
-def size_of(place: Place, connection: sqlite3.Connection) -> int:
-    """Bytes in use, those of the write-ahead log with them."""
-    pages, free, page = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * page) + wal_size(place)
+def pages_of(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Pages in the file, those of them that are free, and bytes of one."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    return pages, free, size
 
 
 def wal_size(place: Place) -> int:

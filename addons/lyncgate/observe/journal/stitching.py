@@ -23,8 +23,8 @@ from lyncgate.signin.tracker import KEEP, Tracker
 
 log = logging.getLogger(__name__)
 
-LEASE = 6.0  # seconds until another writer may take over
-RENEW = 2.0
+LEASE = 4.0  # seconds until another writer may take over
+RENEW = 1.5
 EVERY = 0.5  # seconds between two looks at what has changed
 FED_AT_ONCE = 2000  # events
 TRACKED = 30_000  # events held in memory, about 2 kB each

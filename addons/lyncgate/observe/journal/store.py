@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lyncgate.observe.journal import rows
-from lyncgate.observe.journal.schema import Place, open_to_write, size_of
+from lyncgate.observe.journal.schema import Place, open_to_write, pages_of
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Finding
@@ -20,7 +20,7 @@ from lyncgate.signin.story import Joined, SignIn, SignInOutcome
 
 UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-in
 FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
-PRUNED_AT_ONCE = 200  # sign-ins, or events that belong to none
+PRUNED_AT_ONCE = 50  # sign-ins, or twenty times as many events that belong to none
 VACUUMED_AT_ONCE = 1000  # pages given back to the file system: 4 MB
 
 # An exchange that is not over never replaces one that is: it was told late.
@@ -195,8 +195,9 @@ class Store:
 
     @property
     def size(self) -> int:
-        """Bytes in use."""
-        return size_of(self.place, self._connection)
+        """Bytes in use, without the write-ahead log."""
+        pages, free, page = pages_of(self._connection)
+        return (pages - free) * page
 
     def prune(self, now: float, age: float, size: int) -> bool:
         """One step towards the bounds: delete what is too old, else what is oldest while there is too much.
@@ -206,7 +207,9 @@ class Store:
             deleted += self._delete_unjoined(now - min(age, UNJOINED_AGE))
             if not deleted and self.size > size:
                 deleted = self._delete_unjoined(now - FRESH) or self._delete()
-        self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_AT_ONCE})").fetchall()
+        pages, free, page = pages_of(self._connection)
+        if free and (pages * page > size or free > pages // 4):  # else new rows will use them
+            self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_AT_ONCE})").fetchall()
         return deleted > 0
 
     def _delete(self, where: str = "", *values: float) -> int:
@@ -227,7 +230,7 @@ class Store:
         return self._connection.execute(
             "DELETE FROM events WHERE seq IN "
             "(SELECT seq FROM events WHERE belongs = 0 AND at < ? ORDER BY at LIMIT ?)",
-            (before, PRUNED_AT_ONCE * 10),
+            (before, PRUNED_AT_ONCE * 20),
         ).rowcount
 
     def give_back(self) -> None:
