@@ -73,6 +73,7 @@ class Handshake:
     seconds: float | None = None
     side: Literal["client", "upstream"] = "client"  # client: between client and who saw it
     address: str | None = None  # `host:port` that was connected to
+    scheme: Literal["http", "https"] | None = None  # what is spoken there; None: not known, or by the port
     server_name: str | None = None  # SNI
     outcome: HandshakeOutcome
     detail: str = ""  # alert name, error text, for a person

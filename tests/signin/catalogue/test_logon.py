@@ -113,9 +113,13 @@ class TestF23:
     def test_negotiate_alone(self) -> None:
         assert codes(made(*BEFORE, self.ONLY)) == ["F23"]
 
-    def test_the_client_tried_all_the_same(self) -> None:
+    def test_the_client_tried_ntlm_all_the_same(self) -> None:
         tried = web("POST", TICKET, 401, auth_offered=("Negotiate",), auth_used="NTLM", ntlm=1)
-        assert "F23" not in codes(made(*BEFORE, tried))
+        assert codes(made(*BEFORE, self.ONLY, tried)) == ["F23"]
+
+    def test_a_client_that_knows_negotiate(self) -> None:
+        tried = web("POST", TICKET, 401, auth_offered=("Negotiate",), auth_used="Negotiate", ntlm=3)
+        assert "F23" not in codes(made(*BEFORE, self.ONLY, tried))
 
     def test_a_client_with_kerberos(self) -> None:
         assert codes(made(*BEFORE, self.ONLY, ntlm(200)[2], user())) == []

@@ -12,6 +12,7 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import OpenSSL.SSL
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +22,7 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, layers, mode_specs, server_hooks
 from mitmproxy.proxy.layers import modes
 
+from lyncgate.edge.clienthello import offered
 from lyncgate.engine.capture.exchanges import ORIGIN, Sink
 from lyncgate.observe.flows import new_id
 from lyncgate.signin.events import Handshake, HandshakeOutcome
@@ -28,14 +30,12 @@ from lyncgate.signin.keys import Keys
 from lyncgate.signin.plain import plain
 from lyncgate.signin.presented import Presented, presented
 
-VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 _UNWANTED = {  # what a TLS library is told to leave out
     "TLSv1": OpenSSL.SSL.OP_NO_TLSv1,
     "TLSv1.1": OpenSSL.SSL.OP_NO_TLSv1_1,
     "TLSv1.2": OpenSSL.SSL.OP_NO_TLSv1_2,
     "TLSv1.3": OpenSSL.SSL.OP_NO_TLSv1_3,
 }
-_SUPPORTED_VERSIONS = 43  # TLS extension (RFC 8446 §4.2.1)
 _HTTP = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP/\d")
 _SIP = re.compile(rb"[A-Z]{3,16} sips?:|SIP/2\.0 ")
 _REFUSALS = ("unknown ca", "bad certificate", "certificate unknown")  # alerts that mean our certificate
@@ -209,6 +209,7 @@ class Handshakes:
                 seconds=max(0.0, (side.timestamp_tls_setup or time.time()) - started),
                 side="client" if side is client else "upstream",
                 address="{}:{}".format(*server.address[:2]) if server.address else None,
+                scheme=_scheme(client),
                 server_name=plain(client.sni) if client.sni else None,
                 outcome=outcome,
                 detail=detail,
@@ -219,19 +220,6 @@ class Handshakes:
                 first_words=words,
             )
         )
-
-
-def offered(hello: tls.ClientHello) -> tuple[str, ...]:
-    """The TLS versions that a ClientHello offers, oldest first. Without the extension of TLS 1.3 it names
-    its newest only; older ones down to TLS 1.0 are taken to be offered, as the protocol has it."""
-    raw = hello.raw_bytes(wrap_in_record=False)
-    body = next((body for kind, body in hello.extensions if kind == _SUPPORTED_VERSIONS), None)
-    if isinstance(body, bytes) and body:
-        listed = {int.from_bytes(body[at : at + 2]) for at in range(1, len(body) - 1, 2)}
-    else:
-        newest = int.from_bytes(raw[:2])
-        listed = {number for number in VERSIONS if 0x0301 <= number <= newest} or {newest}
-    return tuple(name for number, name in VERSIONS.items() if number in listed)
 
 
 def _not_http(data: bytes) -> bool:
@@ -249,6 +237,14 @@ def _speaks_http(client: connection.Client, server: connection.Server) -> bool:
         return mode.scheme in ("http", "https")
     port = server.address[1] if server.address else None
     return client.transport_protocol == "tcp" and (port is None or port in _WEB_PORTS)
+
+
+def _scheme(client: connection.Client) -> Literal["http", "https"] | None:
+    """What a reverse mode's port speaks, whatever its number."""
+    mode = client.proxy_mode
+    if isinstance(mode, mode_specs.ReverseMode):
+        return "http" if mode.scheme == "http" else "https" if mode.scheme == "https" else None
+    return None
 
 
 def _host(conn: connection.Connection) -> str:

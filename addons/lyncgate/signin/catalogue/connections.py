@@ -13,6 +13,7 @@ from lyncgate.signin.catalogue.look import (
     is_ours,
     lacks_name,
     lower,
+    plain_http,
     saw,
     served,
     unreachable,
@@ -71,9 +72,7 @@ def _no_port_80(scene: Scene) -> Sighting | None:
     closed: list[Evidence] = [
         saw(x, "port 80") for x in scene.roots if x.scheme == "http" and x.outcome in GONE
     ]
-    closed += [
-        saw(h) for h in scene.handshakes if unreachable(h) and (h.address or "").rpartition(":")[2] == "80"
-    ]
+    closed += [saw(h, "port 80") for h in scene.handshakes if unreachable(h) and plain_http(h)]
     if not shakes or by_http(scene):
         return None
     if closed:

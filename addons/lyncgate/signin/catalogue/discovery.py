@@ -7,6 +7,7 @@ from lyncgate.signin.catalogue.entry import Entry, Sighting, certain, likely, po
 from lyncgate.signin.catalogue.look import (
     DISCOVER,
     DISCOVER_INTERNAL,
+    firsts,
     from_pool,
     host_of,
     is_html,
@@ -15,6 +16,7 @@ from lyncgate.signin.catalogue.look import (
     within,
 )
 from lyncgate.signin.catalogue.scene import Scene
+from lyncgate.signin.events import DnsQuery
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Fix, Grade
 
@@ -38,13 +40,17 @@ def _internal_site(scene: Scene) -> Sighting | None:
         return None
     for x in scene.exchanges:
         if x.facts.access_location == "Internal" and x.host.startswith(DISCOVER):
-            hosts = [host_of(url) for token, url in x.facts.links if token in ("User", "Self")]
-            missing = [query for host in hosts for query in scene.missing(host)]
-            return certain(saw(x, "AccessLocation is Internal"), *[saw(q) for q in missing[:1]])
+            return certain(saw(x, "AccessLocation is Internal"), *firsts(_misses(scene, x)))
     for token, url, x in scene.links():  # the UCWA form does not say where it is from
         if token.lower() == "user" and (missing := scene.missing(host_of(url))):
             return likely(saw(x, f"hands out {url}"), saw(missing[0]))
     return None
+
+
+def _misses(scene: Scene, root: Exchange) -> list[DnsQuery]:
+    """Look-ups, in vain, of what was handed out after `root`."""
+    hosts = [host_of(url) for _, url, x in scene.links() if x.started >= root.started]
+    return [query for host in hosts for query in scene.missing(host)]
 
 
 def _host_rewritten(scene: Scene) -> Sighting | None:

@@ -17,7 +17,6 @@ from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Fix, Grade
 from lyncgate.signin.story import SignIn, SignInOutcome
 
-_WINDOWS = ("NTLM", "Negotiate")
 _REFUSALS = ("invalid_grant", "FailedAuthentication")  # of oauthtoken, and of the ticket service's /Auth
 _SEVERAL = 2  # other users refused: it is no longer somebody's password
 
@@ -48,12 +47,12 @@ def _refused(exchanges: Iterable[Exchange]) -> Exchange | None:
     return refused
 
 
-def _way(x: Exchange) -> tuple[str, str, str]:
-    """By which way to which service."""
-    return x.origin, x.listener, x.host
+def _way(x: Exchange) -> tuple[str, str, str, str | None]:
+    """By which way to which service: a capture knows the address it led to, an edge the pool."""
+    return x.origin, x.listener, x.host, x.pool or x.member
 
 
-def _others(scene: Scene, way: tuple[str, str, str]) -> tuple[set[str], set[str]]:
+def _others(scene: Scene, way: tuple[str, str, str, str | None]) -> tuple[set[str], set[str]]:
     """Other users who were (let in, refused) by the same way."""
     admitted: set[str] = set()
     refused: set[str] = set()
@@ -182,20 +181,12 @@ def _wrong_address(scene: Scene) -> Sighting | None:
 def _no_ntlm(scene: Scene) -> Sighting | None:
     if scene.has_ticket:
         return None
-    offers = [
-        x
-        for x in scene.exchanges
-        if x.status == 401 and any(scheme in _WINDOWS for scheme in x.facts.auth_offered)
-    ]
-    if offers and not any("NTLM" in x.facts.auth_offered or x.facts.ntlm for x in offers):
-        last = saw(offers[-1], f"offers {', '.join(offers[-1].facts.auth_offered)}, and no NTLM")
-        return certain(last) if len(offers) == len(_unproved(offers)) else likely(last)
-    return None
-
-
-def _unproved(offers: list[Exchange]) -> list[Exchange]:
-    """Those to which the client had nothing to say: it stopped there."""
-    return [x for x in offers if x.facts.auth_used is None]
+    offers = [x for x in scene.exchanges if x.status == 401 and "Negotiate" in x.facts.auth_offered]
+    if not offers or any("NTLM" in x.facts.auth_offered for x in scene.exchanges):
+        return None
+    if any(x.facts.auth_used == "Negotiate" for x in scene.exchanges):
+        return None  # the client can do it, and failed in another way
+    return certain(saw(offers[-1], "offers Negotiate, and no NTLM"))
 
 
 _ALIKE = (

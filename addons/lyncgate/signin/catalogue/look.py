@@ -127,6 +127,11 @@ def broke(shake: Handshake) -> bool:
     return shake.outcome not in (HandshakeOutcome.OK, HandshakeOutcome.NOT_HTTP)
 
 
+def plain_http(shake: Handshake) -> bool:
+    """It was for port 80, or what stands for it."""
+    return shake.scheme == "http" or (shake.scheme is None and (shake.address or "").endswith(":80"))
+
+
 def unreachable(shake: Handshake) -> bool:
     """TCP led nowhere."""
     return shake.outcome in (HandshakeOutcome.REFUSED, HandshakeOutcome.UNREACHABLE)

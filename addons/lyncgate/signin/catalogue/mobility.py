@@ -177,6 +177,7 @@ ENTRIES = (
         ),
         sources=((Grade.FIELD, "techmikal.com, UCWA 503 – E_UcwaUnavailable (E2-3-48)"),),
         sees=_stuck,
+        explains=("F36",),
         alike="F36, where the same server answers other requests well.",
     ),
     Entry(
