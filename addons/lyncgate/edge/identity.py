@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import service_identity
@@ -130,15 +131,13 @@ class _Ours:
 
     names: tuple[str, ...]
     context: SSL.Context
-    shown: Certificate
+    shown: Certificate | None
 
 
 def _ours(files: CertificateFiles) -> _Ours:
     chain = der_blocks(Path(files.cert).read_bytes())
     context = _server_context(files)
-    shown = presented(chain, None, (), time.time()).certificate
-    # Whether the chain is complete is seen when rules are checked, with all public authorities at hand.
-    return _Ours(files.names, context, dataclasses.replace(shown, complete=None))
+    return _Ours(files.names, context, _described(chain))
 
 
 def certificate_problem(connection: SSL.Connection) -> Problem | None:
@@ -150,10 +149,17 @@ def certificate_problem(connection: SSL.Connection) -> Problem | None:
 def shown_by_member(connection: SSL.Connection) -> Certificate | None:
     """The certificate that a member showed, None: none came so far."""
     chain = connection.get_peer_cert_chain() or []
-    ders = [one.to_cryptography().public_bytes(Encoding.DER) for one in chain]
-    if not ders:
+    return _described([one.to_cryptography().public_bytes(Encoding.DER) for one in chain])
+
+
+def _described(chain: Sequence[bytes]) -> Certificate | None:
+    """As events have it; None: it can't be read. Whether the chain is complete is seen when rules are
+    checked, with all public authorities at hand."""
+    try:
+        shown = presented(chain, None, (), time.time()).certificate
+    except (ValueError, IndexError):
         return None
-    return dataclasses.replace(presented(ders, None, (), time.time()).certificate, complete=None)
+    return dataclasses.replace(shown, complete=None)
 
 
 def _server_context(files: CertificateFiles) -> SSL.Context:
