@@ -172,6 +172,7 @@ class Doors:
             keys=self._record.keys,
             seconds=how.seconds,
             address=f"{found}:{port}",
+            scheme="https" if port == HTTPS else "http",
             server_name=server_name,
             outcome=how.outcome,
             detail=how.detail,

@@ -6,6 +6,7 @@ Words that name a code of the catalogue are left to the findings; here it is sai
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit
 
@@ -13,7 +14,9 @@ from lyncgate.client.http import Reply
 from lyncgate.lync import autodiscover
 from lyncgate.lync.autodiscover import DocumentError, Located
 from lyncgate.probe.check import Verdict
+from lyncgate.probe.plan import PORTS
 
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?")
 REDIRECTS = (301, 302, 303, 307, 308)
 SERVER = "x-ms-server-fqdn"
 _ANYTHING = (200, 400, 401, 405, 500)  # that a service says to a browser's GET, which is Microsoft's test
@@ -42,6 +45,27 @@ class Judged:
     said: str
     document: Located | None = None
     onward: str | None = None
+
+
+def host_of(url: str) -> str:
+    """The host of a URL that `unusable` has nothing against; "" of any other."""
+    return "" if unusable(url) else (urlsplit(url).hostname or "").lower()
+
+
+def unusable(url: str) -> str:
+    """Why nobody can ask what a document or header names as a URL; "" if one can."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return "is no URL"
+    if parts.scheme not in PORTS or not _HOST.fullmatch(host) or not url.isascii() or not url.isprintable():
+        return "is no URL of the web"
+    if any(len(label) > 63 for label in host.split(".")):
+        return "has a host that DNS can't have"
+    if port not in (None, PORTS[parts.scheme]):
+        return f"names port {port}, and only {PORTS[parts.scheme]} is published"
+    return ""
 
 
 def in_domain(host: str, domain: str) -> bool:
@@ -78,24 +102,29 @@ def root(url: str, reply: Reply, domain: str, *, inside: bool, kind: str = "Root
         said = f"AccessLocation Internal: the pool's internal site answers to who is outside; {said}"
         return Judged(Verdict.FAIL, said, document)
     redirect = document.href("Redirect")
-    if redirect and not redirect.startswith("https://"):
-        return Judged(Verdict.FAIL, f"leads to {redirect}, which is not HTTPS")
+    if redirect and (not redirect.startswith("https://") or unusable(redirect)):
+        why = unusable(redirect) or "is not HTTPS"
+        return Judged(Verdict.FAIL, f"leads to {redirect.partition('?')[0]}, which {why}")
     if kind == "Root" and not redirect and document.href("User") is None and document.href("OAuth") is None:
         return Judged(Verdict.FAIL, f"has neither User nor Redirect; {said}")
     return Judged(Verdict.OK, said, document)
 
 
 def _redirected(url: str, reply: Reply, domain: str) -> Judged:
-    target = urljoin(url, reply.header("location") or "")
-    parts, asked = urlsplit(target), urlsplit(url)
-    host = parts.hostname or "nowhere"
-    if parts.scheme not in ("http", "https") or not in_domain(host, domain):
+    try:
+        target = urljoin(url, reply.header("location") or "")
+    except ValueError:
+        target = ""
+    if why := unusable(target):
+        return Judged(Verdict.FAIL, f"{reply.status}, and where to {why}")
+    parts, host = urlsplit(target), host_of(target)
+    if not in_domain(host, domain):
         return Judged(
             Verdict.FAIL,
             f"{reply.status}, redirected to {host}, which is not in {domain}: phones give up there",
         )
     said = f"{reply.status}, redirected to {parts.scheme}://{host}{parts.path}"
-    if asked.scheme == "http" and parts.scheme == "https" and host == asked.hostname:
+    if url.startswith("http://") and parts.scheme == "https" and host == host_of(url):
         said += "; phones follow, and some clients do not: the pool's document has a Redirect of its own"
     return Judged(Verdict.WARN, said, onward=target)
 
@@ -147,7 +176,7 @@ def schemes(reply: Reply) -> list[str]:
             if word := part.strip().partition(" ")[0]:
                 found[word] = None
     if where := reply.header("x-ms-webticketurl"):
-        found[f"web tickets at {urlsplit(where).hostname}"] = None
+        found[f"web tickets at {host_of(where) or 'a URL that is none'}"] = None
     return list(found)
 
 
@@ -155,7 +184,7 @@ def urls(links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """(token, URL) of what phones outside use, each URL once, without tokens whose answer we don't know."""
     found: dict[str, str] = {}
     for token, url in links:
-        used = token.startswith(USED_OUTSIDE) and url.startswith("https://")
+        used = token.startswith(USED_OUTSIDE) and url.startswith("https://") and not unusable(url)
         if used and (url not in found or found[url].startswith("Internal/")):
             found[url] = token
     return [(token, url) for url, token in found.items()]
@@ -163,8 +192,16 @@ def urls(links: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def hosts(links: Sequence[tuple[str, str]]) -> list[str]:
     """The hosts of these, each once, in order."""
-    found = (urlsplit(url).hostname for _, url in urls(links))
-    return list(dict.fromkeys(host.lower() for host in found if host))
+    return list(dict.fromkeys(host_of(url) for _, url in urls(links)))
+
+
+def broken(links: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """(token, URL, why) of what phones outside should use and can't."""
+    return [
+        (token, url.partition("?")[0], unusable(url) or "is not HTTPS")
+        for token, url in links
+        if token.startswith(USED_OUTSIDE) and (unusable(url) or not url.startswith("https://"))
+    ]
 
 
 def servers(fqdns: Sequence[str | None]) -> str:

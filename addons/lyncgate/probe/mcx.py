@@ -3,18 +3,17 @@ when asked for; that the service is there shows without one."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 
 from lyncgate.lync import mcx
 from lyncgate.lync.mcx import WireForm
 from lyncgate.lync.stages import Stage
+from lyncgate.probe import judge
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.kit import Home, Kit
 from lyncgate.probe.plan import AGENT
 from lyncgate.probe.web import Answer
 
-CLEAN_UP = 5.0  # seconds
 DEVICE = "Android"  # whose sessions live shortest
 
 
@@ -25,16 +24,17 @@ async def use_mcx(kit: Kit, home: Home) -> None:
         return
     if url is None:
         said = "the user document has no link External/Mcx"
-        kit.record.check(Stage.REGISTER, "MCX", Verdict.SKIPPED, said, seconds=0.0)
+        kit.record.check(Stage.REGISTER, "MCX", Verdict.SKIPPED, said)
         return
+    if judge.unusable(url) or not url.startswith("https://"):
+        return  # said of the document's URLs
     answer = await _post(kit, home, url, form, mcx.InitiateSession(DEVICE, str(uuid.uuid4()), AGENT))
     session, said = _session(answer, form)
     if session is None:
         kit.say(Stage.REGISTER, "MCX InitiateSession", Verdict.FAIL, said, answer)
         return
     kit.say(Stage.REGISTER, "MCX InitiateSession", Verdict.OK, said, answer)
-    async with asyncio.timeout(CLEAN_UP):
-        gone = await _post(kit, home, url, form, mcx.TerminateSession(session))
+    gone = await _post(kit, home, url, form, mcx.TerminateSession(session))
     verdict = Verdict.OK if gone.status == 200 else Verdict.WARN
     kit.say(Stage.REGISTER, "MCX TerminateSession", verdict, gone.said, gone)
 

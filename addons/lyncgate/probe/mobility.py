@@ -6,7 +6,6 @@ between. makeMeAvailable is left out: nobody shall see the user come online beca
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
@@ -34,10 +33,10 @@ async def use_ucwa(kit: Kit, home: Home) -> None:
     """Everything of UCWA."""
     url = home.document.href("Ucwa") or home.document.href("External/Ucwa")
     if url is None:
-        kit.record.check(
-            Stage.REGISTER, "UCWA", Verdict.SKIPPED, "the user document has no link Ucwa", seconds=0.0
-        )
+        kit.record.check(Stage.REGISTER, "UCWA", Verdict.SKIPPED, "the user document has no link Ucwa")
         return
+    if judge.unusable(url) or not url.startswith("https://"):
+        return  # said of the document's URLs
     if not await _asked_for_a_ticket(kit, url):
         return
     async with _application(kit, home, url) as links:
@@ -89,8 +88,7 @@ async def _application(kit: Kit, home: Home, url: str) -> AsyncIterator[dict[str
     try:
         yield links
     finally:
-        async with asyncio.timeout(CLEAN_UP):
-            gone = await kit.web.ask(links["self"], "DELETE", home.ticket.headers)
+        gone = await kit.web.ask(links["self"], "DELETE", home.ticket.headers, seconds=CLEAN_UP)
         verdict = Verdict.OK if gone.status == 204 else Verdict.WARN
         said = "deleted again" if gone.status == 204 else f"{gone.said}: it goes away by itself"
         kit.say(Stage.REGISTER, "DELETE the application", verdict, said, gone)
@@ -153,7 +151,7 @@ async def _poll(kit: Kit, home: Home, url: str) -> None:
     """A poll, held for as long as was asked for: who ends it before?"""
     record, wanted = kit.record, kit.plan.poll
     if not wanted:
-        record.check(Stage.NOTIFICATIONS, "poll", Verdict.SKIPPED, "not asked for (--poll 0)", seconds=0.0)
+        record.check(Stage.NOTIFICATIONS, "poll", Verdict.SKIPPED, "not asked for (--poll 0)")
         return
     until, longest = time.monotonic() + wanted, 0.0
     timeout = min(max(POLL_LEAST, int(wanted) + POLL_SPARE), POLL_MOST)
@@ -200,9 +198,10 @@ def _links(answer: Answer, base: str) -> dict[str, str]:
         for relation, link in links.items() if isinstance(links, dict) else ():
             href = link.get("href") if isinstance(link, dict) else None
             if isinstance(href, str):
-                found[relation] = urljoin(base, href)
-    host = urlsplit(base).netloc
-    return {relation: url for relation, url in found.items() if urlsplit(url).netloc == host}
+                with contextlib.suppress(ValueError):
+                    found[relation] = urljoin(base, href)
+    origin = "{0.scheme}://{0.netloc}/".format(urlsplit(base))
+    return {relation: url for relation, url in found.items() if url.startswith(origin)}
 
 
 def _embedded(resource: Json) -> list[Json]:

@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
+from dnslib import DNSError
 from mitmproxy_rs.dns import get_system_dns_servers
 
 from lyncgate.client import dns
@@ -25,16 +26,13 @@ def system_servers() -> tuple[Address, ...]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Found:
-    """A host's addresses, both families; `queries`: the questions that were asked."""
+    """A host's addresses, both families. `missing`: the servers say that there is no such name, or none with
+    an address; `queries`: the questions that are events."""
 
     addresses: tuple[str, ...]
     aliases: tuple[str, ...]
+    missing: bool
     queries: tuple[DnsQuery, ...]
-
-    @property
-    def missing(self) -> bool:
-        """The servers say that there is no such name, or none with an address."""
-        return not self.addresses and all(q.rcode in ("NOERROR", "NXDOMAIN") for q in self.queries)
 
     @property
     def said(self) -> str:
@@ -59,15 +57,16 @@ class Names:
         """Both kinds of addresses of a host, asked at once."""
         queries = await asyncio.gather(self.ask(host, "A"), self.ask(host, "AAAA"))
         answers = [answer.partition(" ") for query in queries for answer in query.answers]
+        addresses = dict.fromkeys(data for kind, _, data in answers if kind in ("A", "AAAA"))
         return Found(
-            tuple(dict.fromkeys(data for kind, _, data in answers if kind in ("A", "AAAA")))[:MOST_ADDRESSES],
+            tuple(addresses)[:MOST_ADDRESSES],
             tuple(dict.fromkeys(data for kind, _, data in answers if kind == "CNAME")),
-            tuple(queries),
+            not addresses and all(query.rcode in ("NOERROR", "NXDOMAIN") for query in queries),
+            tuple(filter(_tells, queries)),
         )
 
     async def ask(self, name: str, kind: str) -> DnsQuery:
-        """One question; that there is no answer is one, too. No answer of kind AAAA is not noted: many
-        servers have none, and phones go by A."""
+        """One question; that no answer came is one, too."""
         started, began = time.time(), time.perf_counter()
         reply = await self._reply(name, kind)
         query = DnsQuery(
@@ -81,7 +80,7 @@ class Names:
             rcode=reply.rcode if reply else None,
             answers=tuple(f"{k} {data}" for _, k, data, _ in reply.records)[:MOST_ANSWERS] if reply else (),
         )
-        if kind != "AAAA" or any(answer.startswith("AAAA ") for answer in query.answers):
+        if _tells(query):
             self._record.saw(query)
         return query
 
@@ -89,8 +88,13 @@ class Names:
         for server in self._servers:
             try:
                 reply = await dns.ask(server, name, kind, self._patience)
-            except OSError:
+            except (OSError, DNSError, UnicodeError):  # no answer; or a name that DNS can't have
                 continue
             if reply.rcode in ("NOERROR", "NXDOMAIN") or server == self._servers[-1]:
                 return reply
         return None
+
+
+def _tells(query: DnsQuery) -> bool:
+    """Whether it is an event: that there is no AAAA is none, phones go by A."""
+    return query.kind != "AAAA" or any(answer.startswith("AAAA ") for answer in query.answers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from lyncgate.client.names import Address
@@ -11,6 +12,7 @@ from lyncgate.lync.names import lyncdiscover_host
 from lyncgate.lync.stages import Stage
 from lyncgate.probe import judge, net
 from lyncgate.probe.check import Verdict
+from lyncgate.probe.discovery import open_all
 from lyncgate.probe.kit import Kit
 from lyncgate.probe.plan import AGENT, HTTPS
 from lyncgate.probe.record import ORIGIN
@@ -28,11 +30,10 @@ SRV = (  # (name, whether its lack is one outside, what it is for)
 
 async def links(kit: Kit, document: Located) -> None:
     """Every URL of a document that phones outside use: its host's door, and what it answers."""
-    for host in judge.hosts(document.links):
-        await kit.doors.open(host)
+    await open_all(kit, document)
     for token, url in judge.urls(document.links):
         parts = urlsplit(url)
-        door = await kit.doors.open((parts.hostname or "").lower())
+        door = await kit.doors.open(judge.host_of(url))
         if token not in judge.EXPECTED or not door.usable(parts.scheme):
             continue
         with kit.record.beside():
@@ -58,14 +59,31 @@ async def simple_urls(kit: Kit) -> None:
             door = await kit.doors.open(host, None, quiet_if_missing=told is None)
             if door.missing and told is None:
                 said = f"no such name; --{label} names another"
-                kit.record.check(None, what, Verdict.SKIPPED, said, seconds=0.0)
+                kit.record.check(None, what, Verdict.SKIPPED, said)
                 continue
             if not door.trusted:
-                kit.record.check(None, what, Verdict.FAIL, "no client gets in", seconds=0.0)
+                kit.record.check(None, what, Verdict.FAIL, "no client gets in")
                 continue
             answer = await kit.web.ask(what)
         good = answer.status is not None and answer.status < 400 and answer.server is not None
         kit.say(None, what, Verdict.OK if good else Verdict.FAIL, answer.said, answer)
+
+
+async def plain_http(kit: Kit, hosts: Sequence[str]) -> None:
+    """What port 80 of names other than lyncdiscover does. Nothing needs it; it should not lead astray."""
+    for host in hosts:
+        door = await kit.doors.open(host, None)
+        if not door.usable("http"):
+            continue
+        before = len(kit.record.extra)
+        with kit.record.beside():
+            answer = await kit.web.ask(f"http://{host}/")
+        del kit.record.extra[before:]  # no client of Lync's asks this
+        location = answer.exchange.facts.redirect or ""
+        astray = bool(location) and judge.host_of(location) != host
+        said = f"{answer.said}{', to ' + location if location else ''}"
+        verdict = Verdict.WARN if astray or answer.reply is None else Verdict.OK
+        kit.record.check(None, f"http://{host}/", verdict, said, seconds=answer.exchange.seconds)
 
 
 async def web_apps(kit: Kit) -> None:
@@ -77,7 +95,7 @@ async def web_apps(kit: Kit) -> None:
     with kit.record.beside():
         door = await kit.doors.open(host, None)
         if not door.trusted:
-            kit.record.check(None, url, Verdict.FAIL, "no client gets in", seconds=0.0)
+            kit.record.check(None, url, Verdict.FAIL, "no client gets in")
             return
         answer = await kit.web.ask(url)
     good = answer.status == 200 and b"wopi-discovery" in answer.body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import urllib.parse
 from collections.abc import Sequence
 
 from lyncgate.client.names import Address
@@ -14,6 +15,7 @@ AGENT = "lyncgate-probe/1"
 HTTPS, HTTP, SIP = 443, 80, 5061
 PORTS = {"http": HTTP, "https": HTTPS}
 
+_BARE = "@!$'*+=~"
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)"
 _LEAD = re.compile(rf"({_HOST}):(\d*):({_HOST}):(\d*)")
 _SERVER = re.compile(rf"({_HOST})(?::(\d+))?")
@@ -63,6 +65,11 @@ class Plan:
     def domain(self) -> str:
         """The SIP domain."""
         return self.user.partition("@")[2]
+
+    @property
+    def query(self) -> str:
+        """What discovery is asked with: bare, as SIPE has it, but for what a URL can't hold."""
+        return f"?sipuri={urllib.parse.quote(self.user, safe=_BARE)}"
 
     def led(self, host: str, port: int = HTTPS) -> str | None:
         """The host that stands in for `host`, if one does: then DNS has no say."""
@@ -123,7 +130,7 @@ def read_host(option: str, text: str | None) -> str | None:
 
 def joined(leads: Sequence[Lead], server: str | None) -> tuple[Lead, ...]:
     """All of them: what is said of one name counts before --server."""
-    return (*leads, *(read_server(server) if server else ()))
+    return (*leads, *(() if server is None else read_server(server)))
 
 
 def _bare(host: str) -> str:

@@ -76,12 +76,12 @@ async def _service(kit: Kit, url: str) -> str | None:
         said = f"401 {judge.who(answer.reply)} offers {offered or 'nothing'}, and no web ticket service"
         kit.say(Stage.LOCATE, what, Verdict.FAIL, said, answer)
         return None
-    service = urljoin(url, where)
+    service = where if where.startswith("https://") else ""
     kit.say(Stage.LOCATE, what, Verdict.OK, f"401 {judge.who(answer.reply)}, {offered}", answer)
-    host = (urlsplit(service).hostname or "").lower()
-    if not service.startswith("https://") or not (await kit.doors.open(host)).trusted:
-        said = f"tickets are had at {service}, where nobody should show a password"
-        kit.record.check(Stage.TICKET, "web ticket service", Verdict.FAIL, said, seconds=0.0)
+    host = judge.host_of(service)
+    if not host or not (await kit.doors.open(host)).trusted:
+        said = f"tickets are had at {where}, where nobody should show a password"
+        kit.record.check(Stage.TICKET, "web ticket service", Verdict.FAIL, said)
         return None
     return service
 
@@ -93,14 +93,13 @@ async def _ticket(kit: Kit, service: str, applies_to: str, credentials: Credenti
         if answer.reply is None or answer.status != 200:
             raise ValueError(answer.said)
         location = mex.port_location(answer.body, PORT)
-        if not location.startswith("https://"):
-            raise ValueError(f"{PORT} is at {location}, which is not HTTPS")
+        if not location.startswith("https://") or judge.unusable(location):
+            raise ValueError(f"{PORT} is at {location}, which {judge.unusable(location) or 'is not HTTPS'}")
     except ValueError as error:
         kit.say(Stage.TICKET, what, Verdict.FAIL, str(error), answer)
         return None
     kit.say(Stage.TICKET, what, Verdict.OK, f"{PORT} is {location}", answer)
-    host = (urlsplit(location).hostname or "").lower()
-    if not (await kit.doors.open(host)).trusted:
+    if not (await kit.doors.open(judge.host_of(location))).trusted:
         return None
     line = await kit.web.line(location)
     try:
@@ -132,7 +131,7 @@ async def _windows(
     kit.say(Stage.TICKET, f"{what} without credentials", Verdict.OK, said, first)
     if credentials is None:
         said = "no password was given: the walk ends at the 401"
-        kit.record.check(Stage.TICKET, "web ticket", Verdict.SKIPPED, said, seconds=0.0)
+        kit.record.check(Stage.TICKET, "web ticket", Verdict.SKIPPED, said)
         return None
     windows = spnego.client(credentials.name, credentials.password, protocol="ntlm")
     second = await post(ntlm.authorization(windows.step()))
@@ -209,7 +208,8 @@ async def _user_document(kit: Kit, url: str, ticket: Ticket) -> Located | None:
 async def _certificates(kit: Kit, service: str) -> None:
     """Certificate provisioning, by its metadata: a certificate would stay in the user's store."""
     url = f"{urljoin(service, certprov.SERVICE)}/mex"
-    answer = await kit.web.ask(url)
+    with kit.record.beside():  # it proves that the service can be reached; the stage is that of a certificate
+        answer = await kit.web.ask(url)
     what = f"GET {_path(url)}"
     if answer.reply is None or answer.status != 200:
         kit.say(Stage.CERTIFICATE, what, Verdict.FAIL, answer.said, answer)

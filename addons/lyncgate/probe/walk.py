@@ -13,10 +13,9 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
 
 from lyncgate.lync.stages import Stage
-from lyncgate.probe import discovery, mcx, mobility, pages, ticket
+from lyncgate.probe import discovery, judge, mcx, mobility, pages, ticket
 from lyncgate.probe.check import Check, Report, Verdict
 from lyncgate.probe.doors import Doors
 from lyncgate.probe.kit import Kit
@@ -67,14 +66,16 @@ async def _walk(kit: Kit, credentials: Credentials | None) -> None:
         kit.record.inside = False
     if user_url is None:
         said = "nothing leads to a user document: the walk ends at discovery"
-        kit.record.check(Stage.LOCATE, "user document", Verdict.SKIPPED, said, seconds=0.0)
+        kit.record.check(Stage.LOCATE, "user document", Verdict.SKIPPED, said)
     else:
         home = await ticket.sign_in(kit, user_url, credentials)
         if home:
             await pages.links(kit, home.document)
             await mobility.use_ucwa(kit, home)
             await mcx.use_mcx(kit, home)
-        await pages.forbidden(kit, (urlsplit(user_url).hostname or "").lower())
+        web = judge.host_of(user_url)
+        await pages.forbidden(kit, web)
+        await pages.plain_http(kit, [web])
     await pages.simple_urls(kit)
     await pages.web_apps(kit)
     await pages.services(kit)
