@@ -17,6 +17,7 @@ Traces know no address, only who and when: a registration goes to the attempt th
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from collections.abc import Iterable, Sequence
 
@@ -48,6 +49,7 @@ class Attempt:
     leads: set[str] = dataclasses.field(default_factory=set)
     asked: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)  # question → last asked
     redirects: list[tuple[float, str]] = dataclasses.field(default_factory=list)
+    awaited: bool = False  # after discovery comes something with the same User-Agent
     rounds: list[list[Strand]] = dataclasses.field(default_factory=list)  # of discovery
     beyond: float | None = None
     challenged: list[tuple[float, float]] = dataclasses.field(default_factory=list)  # until located
@@ -104,6 +106,7 @@ _RANK = {"exchange": 0, "handshake": 1, "sip": 2, "trace": 2, "dns": 3}
 def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
     """The sign-ins that these strands of one person (None: nobody is named) make."""
     ordered = sorted(found, key=lambda strand: strand.order)
+    bodies = [(strand.start, strand.agents) for strand in ordered if strand.beyond is not None]
     made: list[Attempt] = []
     by_ticket: dict[str, Attempt] = {}
     by_tie: dict[tuple[str, str], Attempt] = {}
@@ -118,6 +121,8 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
         if strand.finds and strand.beyond is None:
             _note_round(attempt, strand)
         attempt.add(strand, why)
+        if attempt.beyond is None:
+            attempt.awaited = _is_awaited(attempt, bodies)
         for ticket in strand.tickets:
             by_ticket[ticket] = attempt
         for tie in strand.ties:
@@ -128,6 +133,15 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
     for attempt in made:
         _tell_why(attempt)
     return made
+
+
+def _is_awaited(attempt: Attempt, bodies: list[tuple[float, set[str]]]) -> bool:
+    for start, agents in bodies[bisect.bisect_left(bodies, attempt.start, key=lambda body: body[0]) :]:
+        if start > attempt.end + IDLE:
+            break
+        if agents & attempt.agents:
+            return True
+    return False
 
 
 def _place(
@@ -183,13 +197,13 @@ def _differs(strand: Strand, attempt: Attempt) -> bool:
         first <= strand.session[1] and strand.session[0] <= last for first, last in attempt.sessions
     ):
         return True
-    if strand.challenged is not None:
-        return any(first <= strand.challenged <= last for first, last in attempt.challenged)
-    if _fit(strand, attempt) == 3 or (
-        strand.agents and attempt.agents and not strand.agents & attempt.agents
+    if strand.challenged is not None and any(
+        first <= strand.challenged <= last for first, last in attempt.challenged
     ):
+        return True
+    if strand.agents and attempt.agents and not strand.agents & attempt.agents:
         begins = strand.session is not None or bool(strand.finds) or strand.beyond is not None
-        return begins and not (attempt.beyond is None and not strand.finds)
+        return begins and not (attempt.beyond is None and not attempt.awaited and not strand.finds)
     return False
 
 
