@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from mitmproxy import dns, flow, tcp
-from mitmproxy.addons.savehar import SaveHar
-from mitmproxy.connection import Server
+from mitmproxy.connection import Connection
 from mitmproxy.http import Headers, HTTPFlow, Request, Response
 from mitmproxy.io import FlowWriter
 
 from lyncgate import __version__
+from lyncgate.observe.flowhar import entry_of
 from lyncgate.observe.journal.observer import Dropped
 from lyncgate.observe.journal.writer import Journal
 from lyncgate.policy import policy
@@ -139,14 +139,13 @@ class _Har:
     def __init__(self, file: BinaryIO) -> None:
         creator = json.dumps({"name": "lyncgate", "version": __version__, "comment": ""})
         self._file = file
-        self._saver = SaveHar()
-        self._servers: set[Server] = set()
+        self._told: set[Connection] = set()
         self._separator = b"\n"
         self._file.write(f'{{"log":{{"version":"1.2","creator":{creator},"pages":[],"entries":['.encode())
         self._write_end()
 
     def add(self, flow: HTTPFlow) -> None:
-        entry = json.dumps(self._saver.flow_entry(flow, self._servers)).encode()
+        entry = json.dumps(entry_of(flow, self._told)).encode()
         self._file.seek(-len(self._END), os.SEEK_END)
         self._file.write(self._separator + entry)
         self._separator = b",\n"
