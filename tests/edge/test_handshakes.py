@@ -56,7 +56,7 @@ def seen_of_client(
                         await client.rest()
             event = await handshake(it)
             host, port = it.address("https")
-            assert (event.side, event.address) == ("client", f"{host}:{port}")
+            assert (event.side, event.scheme, event.address) == ("client", "https", f"{host}:{port}")
             assert event.server_name == name
             return event
 
@@ -141,7 +141,7 @@ def test_sip_in_clear(listener: str, outcome: HandshakeOutcome) -> None:
                 await client.send(REGISTER)
                 await client.rest()
             event = await handshake(it)
-            assert (event.first_words, event.outcome) == ("sip", outcome)
+            assert (event.first_words, event.outcome, event.scheme) == ("sip", outcome, listener)
             assert it.records[0].keys.exact == event.keys.exact
 
     asyncio.run(check())
@@ -180,7 +180,8 @@ def seen_of_member(files: certificates.CertificateFiles | None, *, stopped: bool
             event = await handshake(it)
             record = await it.record()
             assert event.keys.connection == record.connection
-            assert (event.side, event.address) == ("upstream", f"127.0.0.2:{origins[0].port}")
+            address = f"127.0.0.2:{origins[0].port}"
+            assert (event.side, event.scheme, event.address) == ("upstream", "https", address)
             return event
 
     return asyncio.run(check())

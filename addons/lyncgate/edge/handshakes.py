@@ -86,6 +86,7 @@ class Handshakes:
                 keys=Keys(connection=client.id, client=peer[0] if peer else None),
                 seconds=max(0.0, time.time() - client.timestamp_start),
                 address=shown_address(client.sockname),
+                scheme="https",  # plain HTTP has no handshake that could fail
                 server_name=client.sni,
                 outcome=outcome,
                 detail=plain(detail, DETAIL_SHOWN),
@@ -113,6 +114,7 @@ class Handshakes:
                 keys=Keys(connection=rejection.connection, client=rejection.source_ip or None),
                 seconds=max(0.0, time.time() - rejection.began),
                 address=rejection.address,
+                scheme="https" if rejection.scheme == "https" else "http",
                 server_name=rejection.server_name,
                 outcome=outcome,
                 detail="edge: unrecognized name" if outcome is HandshakeOutcome.ALERT else rejection.fault,
@@ -154,6 +156,7 @@ class Handshakes:
                 seconds=max(0.0, time.time() - began),
                 side="upstream",
                 address=shown_address(server.address),
+                scheme="https" if server.tls else "http",
                 server_name=server.sni,
                 outcome=outcome,
                 detail=plain(_reason(error), DETAIL_SHOWN),
