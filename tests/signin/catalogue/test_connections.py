@@ -126,7 +126,6 @@ class TestF06:
             shake(WEB, Outcome.OK, versions=("TLSv1",)),
             shake(WEB, Outcome.ALERT, versions=("TLSv1.2",), detail="handshake_failure"),
             shake(WEB, Outcome.REFUSED, versions=("TLSv1",)),
-            shake(WEB, Outcome.ALERT, versions=("TLSv1",), origin="probe"),
         ],
     )
     def test_not_so(self, shook) -> None:

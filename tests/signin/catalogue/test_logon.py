@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from lyncgate.signin.facts import Document
 from lyncgate.signin.finding import Certainty
 from lyncgate.signin.story import SignInOutcome
 from signin.catalogue.made import (
@@ -67,6 +68,11 @@ class TestF20:
         challenge = dataclasses.replace(challenge, facts=dataclasses.replace(challenge.facts, upstream="u1"))
         proof = dataclasses.replace(proof, facts=dataclasses.replace(proof.facts, upstream="u2"))
         assert codes(made(first_, challenge, proof)) == ["F20"]
+
+    def test_the_password_is_taken_where_there_is_no_connection_to_lose(self) -> None:
+        token = web("POST", "/webticket/oauthtoken", 200, document=Document.TICKET, operation="password")
+        assert codes(made(*BEFORE, ntlm(401), token)) == ["F20"]
+        assert codes(made(*BEFORE, ntlm(200), token)) == []
 
     def test_nobody_gets_in(self) -> None:
         found = first(refused(), refused(BOB), refused(CAROL))

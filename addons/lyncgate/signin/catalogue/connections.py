@@ -122,7 +122,7 @@ def is_internal(shake: Handshake) -> bool:
 
 def _old_tls(scene: Scene) -> Sighting | None:
     for shake in scene.handshakes:
-        if not broke(shake) or unreachable(shake) or shake.origin == "probe":
+        if not broke(shake) or unreachable(shake):
             continue
         if shake.versions and all(version in _OLD for version in shake.versions):
             return certain(saw(shake, f"the client offers {', '.join(shake.versions)} only"))

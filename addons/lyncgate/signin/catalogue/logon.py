@@ -18,6 +18,7 @@ from lyncgate.signin.finding import Fix, Grade
 from lyncgate.signin.story import SignIn, SignInOutcome
 
 _REFUSALS = ("invalid_grant", "FailedAuthentication")  # of oauthtoken, and of the ticket service's /Auth
+_BY_PASSWORD = ("/webticket/oauthtoken", "/webticket/webticketservice.svc/auth")
 _SEVERAL = 2  # other users refused: it is no longer somebody's password
 
 
@@ -113,7 +114,21 @@ def _whole_farm_refuses(scene: Scene, refused: Exchange) -> Sighting | None:
     )
 
 
+def _proved_otherwise(scene: Scene) -> Sighting | None:
+    """NTLM was refused, and the same password taken where it is not bound to a connection."""
+    proofs = [x for x in scene.exchanges if x.facts.ntlm == 3]
+    granted = [x for x in scene.exchanges if issued_ticket(x) and x.facts.ntlm is None]
+    by_password = [x for x in granted if x.path in _BY_PASSWORD]
+    if proofs and by_password and all(x.status == 401 for x in proofs):
+        return certain(
+            saw(proofs[-1], "after a whole handshake"), saw(by_password[0], "the password is right")
+        )
+    return None
+
+
 def _split(scene: Scene) -> Sighting | None:
+    if proved := _proved_otherwise(scene):
+        return proved
     refused = _refused(scene.exchanges)
     if refused is None or refused.facts.ntlm != 3:
         return None
