@@ -207,6 +207,4 @@ def broken(links: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
 def servers(fqdns: Sequence[str | None]) -> str:
     """Which front ends answered, and how often, for people."""
     counted = {fqdn: fqdns.count(fqdn) for fqdn in dict.fromkeys(fqdns)}
-    return ", ".join(
-        f"{fqdn or 'something in front of the pool'} {count}×" for fqdn, count in counted.items()
-    )
+    return ", ".join(f"{fqdn or 'no front end'} {count}×" for fqdn, count in counted.items())
