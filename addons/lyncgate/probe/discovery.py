@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from urllib.parse import urlsplit
 
 from lyncgate.lync import autodiscover
@@ -15,6 +16,7 @@ from lyncgate.probe.judge import Judged
 from lyncgate.probe.kit import Kit
 
 MAX_REDIRECTS = 10  # protocol reference §2.2
+TWICE = 2  # a circle is gone round: another server of a farm might have led out of it
 XML = ("Accept", autodiscover.XML)
 REPRESENTATIONS = (
     (autodiscover.JSON, autodiscover.JSON),
@@ -158,17 +160,17 @@ def _redirect(judged: Judged) -> str | None:
 
 async def follow(kit: Kit, document: Located) -> str | None:
     """The user document's URL that a root leads to, by way of documents that say Redirect."""
-    record, seen = kit.record, set[str]()
+    record, asked = kit.record, Counter[str]()
     for _ in range(MAX_REDIRECTS):
         await open_all(kit, document)
         if user := document.href("User") or document.href("OAuth"):
             return user if await _can_ask(kit, user) else None
         target = document.href("Redirect") or ""
         what = f"redirect to {target.partition('?')[0]}"
-        if target in seen:
+        if asked[target] == TWICE:
             record.check(Stage.LOCATE, what, Verdict.FAIL, "a circle: that was asked before")
             return None
-        seen.add(target)
+        asked[target] += 1
         if not await _can_ask(kit, target):
             return None
         found = await _root(kit, target, inside=bool(record.inside), stage=Stage.LOCATE)
