@@ -410,6 +410,7 @@ def test_a_refused_application_names_its_endpoint() -> None:
         body=b'<input><property name="endpointId">11-22</property></input>',
     )
     assert (refused.stage, refused.facts.error) == (Stage.MOBILITY_POLICY, "Forbidden")
+    assert refused.facts.error_text == "No."
     assert refused.keys.endpoint == "11-22"
 
 
@@ -515,3 +516,4 @@ def test_provisioning_by_mcx() -> None:
 def test_faults_of_mcx(code: str, stage: Stage) -> None:
     seen = operation(mcx.InitiateSession("WindowsPhone", "e", "phone"), mcx.Fault(code, "No."))
     assert (seen.stage, seen.facts.error, seen.facts.document) == (stage, code, Document.FAULT)
+    assert seen.facts.error_text == "No."

@@ -119,7 +119,7 @@ def assert_bounded(seen: Reading) -> None:
     assert len(facts.settings) <= SETTINGS
     assert len(repr(seen)) < 40_000
     texts = [value for pair in (*facts.links, *facts.settings) for value in pair]
-    for text in (*texts, facts.title, facts.error, facts.redirect, facts.warning, facts.operation):
+    for text in (*texts, facts.title, facts.error, facts.redirect, facts.warning, facts.error_text):
         assert len(text or "") <= VALUE_LIMIT
         assert (text or "").isprintable()
 

@@ -53,6 +53,7 @@ class Facts:
     diagnostics_text: str | None = None
     warning: str | None = None  # text of Warning, no tokens
     error: str | None = None  # UCWA subcode, SOAP fault code or OAuth error: `ApplicationNotFound`
+    error_text: str | None = None  # what the server says beside `error`, for a person
     title: str | None = None  # of an HTML page
     cookies: tuple[str, ...] = ()  # Set-Cookie without values: `MS-WSMAN=; path=/; HttpOnly`
     cookies_sent: tuple[str, ...] = ()  # names only

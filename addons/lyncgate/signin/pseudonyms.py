@@ -33,7 +33,10 @@ _ADDRESS = re.compile(
 )
 _ACCOUNTS = ("account", "ntlm_user")
 _USERS = ("user", "sip_user", *_ACCOUNTS)
-_TEXTS = (*("path", "detail", "diagnostics", "diagnostics_text", "reason", "warning", "text", "settings"),)
+_TEXTS = (
+    *("path", "detail", "diagnostics", "diagnostics_text", "reason", "warning", "text", "settings"),
+    *("title", "error_text"),
+)
 _SHORTEST = 3  # characters: shorter names are not looked for as words, they would be found everywhere
 
 

@@ -177,6 +177,7 @@ def _read_token(answer: object, told: Told) -> None:
         told.tickets.append(tickets.of_text(token)[1])
     elif isinstance(error := answer.get("error"), str):
         told.document, told.facts["error"] = Document.FAULT, plain.plain(error, 64) or None
+        told.facts["error_text"] = plain.plain(str(answer.get("error_description") or "")) or None
         where = answer.get("ms_rtc_passiveauthuri")
         if isinstance(where, str) and (shown := plain.url(where)):
             told.authentication_urls.append(shown)

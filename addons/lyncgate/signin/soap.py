@@ -122,6 +122,7 @@ def _read_fault(fault: ET.Element, told: Told) -> None:
     coded = next((e.get("code") for e in fault.iterfind("detail/*") if e.get("code")), None)
     code = coded or (fault.findtext("faultcode") or "").rpartition(":")[2]
     told.document, told.facts["error"] = Document.FAULT, plain(code, 64) or None
+    told.facts["error_text"] = plain(fault.findtext("faultstring") or "") or None
     if coded == _MOBILITY_DISABLED:
         told.stage = Stage.MOBILITY_POLICY  # that is where this sign-in ends
 

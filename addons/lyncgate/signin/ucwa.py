@@ -88,6 +88,7 @@ def _read_error(path: str, status: int, resource: Json, told: Told) -> None:
         return
     known = subcode if isinstance(subcode, str) and subcode not in ("", "None") else code
     told.document, told.facts["error"] = Document.FAULT, plain(known, 64)
+    told.facts["error_text"] = plain(str(resource.get("message") or "")) or None
     application, _ = application_of(path)
     if status == 403 and (application is None or known == "MobileApplicationNoLongerAllowed"):
         told.stage = Stage.MOBILITY_POLICY
