@@ -27,10 +27,10 @@ _STRANGER = (
     ("GET", DISCOVER, "/", "discover", 200),
     ("GET", WEB, ROOT, "locate", 200),
     ("GET", WEB, f"{ROOT}/oauth/user", "locate", 401),
-    ("POST", WEB, "/webticket/webticketservice.svc/mex", "ticket", 200),
-    ("POST", WEB, "/webticket/webticketservice.svc", "ticket", 401),
+    ("GET", WEB, "/webticket/webticketservice.svc/mex", "ticket", 200),
     ("POST", WEB, "/webticket/webticketservice.svc", "ticket", 401),
 )
+_REFUSED = ("POST", WEB, "/webticket/webticketservice.svc", "ticket", 401)
 _TICKET = (
     ("POST", WEB, "/webticket/webticketservice.svc", "ticket", 200),
     ("GET", WEB, f"{ROOT}/oauth/user", "locate", 200),
@@ -46,20 +46,23 @@ _APPLICATION = (
 
 
 def sign_in(number: int, started: float, *, refused: bool = False) -> Iterator[Event]:
-    """Events in the order in which an edge tells them. `refused`: no ticket is ever given."""
+    """Events in the order in which an edge tells them. `refused`: it has the wrong password."""
     user = f"user{number}@contoso.example"
     known = Keys(client=_address(number), agent=AGENT)
     steps: list[tuple[tuple[str, str, str, str, int], Keys]] = []
     for step in _STRANGER:
         account = f"CONTOSO\\user{number}" if step[3] == "ticket" else None
         steps.append((step, dataclasses.replace(known, user=user, account=account)))
-    if not refused:
+    if refused:
+        steps += [(_REFUSED, steps[-1][1])] * 2
+    else:
         ticket = dataclasses.replace(known, user=user, tickets=(f"{number:08x}00000001",))
         application = dataclasses.replace(ticket, application=f"{number:08x}00000002")
         steps += [(step, ticket) for step in _TICKET] + [(step, application) for step in _APPLICATION]
     pause = SECONDS / len(steps)
     for place, (step, keys) in enumerate(steps):
-        connection = dataclasses.replace(keys, connection=f"{number:012x}-{place % 2}")
+        one = 0 if step[3] == "ticket" else place % 2  # NTLM is of its connection
+        connection = dataclasses.replace(keys, connection=f"{number:012x}-{one}")
         yield _exchange(number, place, step, connection, started + place * pause, pause * 0.8)
     if not refused:
         poll = _exchange(
@@ -121,13 +124,15 @@ def _exchange(
             Phase.TOTAL: seconds,
         },
         keys=keys,
-        facts=_facts(stage, status),
+        facts=_facts(stage, status, place),
     )
 
 
-def _facts(stage: str, status: int) -> Facts:
+def _facts(stage: str, status: int, place: int) -> Facts:
     if status == 401:
-        return Facts(auth_offered=("NTLM",), ntlm=1 if stage == "ticket" else None)
+        ntlm = {len(_STRANGER): 1, len(_STRANGER) + 1: 3}.get(place)
+        used = "NTLM" if ntlm else None
+        return Facts(auth_offered=("NTLM",), auth_used=used, ntlm=ntlm, ntlm_challenge=ntlm == 1)
     if stage in ("discover", "locate"):
         links = (("Domain", f"https://{WEB}/autodiscover"), ("User", f"https://{WEB}{ROOT}/oauth/user"))
         return Facts(document=Document.ROOT, access_location="External", links=links)

@@ -1,4 +1,4 @@
-"""Several processes and one journal: nothing is lost at a rate that no edge reaches, whoever reads or dies."""
+"""Several processes and one journal: nothing is lost at a rate no edge reaches, whoever reads or dies."""
 
 from __future__ import annotations
 

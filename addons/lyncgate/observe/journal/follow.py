@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from lyncgate.observe.journal.tail import Tail
-from lyncgate.policy.policy import Followed
+from lyncgate.policy.policy import Followed, FollowedKind
+from lyncgate.signin.dnslog import DnsLogReader
 from lyncgate.signin.events import Event
 from lyncgate.signin.keys import Hasher
 from lyncgate.signin.traces import TraceReader
@@ -38,7 +39,11 @@ class FollowedFile:
         self.rules = rules
         self.key = key_of(rules)
         self._tail = Tail(Path(rules.path), position)
-        self._reader: LineReader = TraceReader(rules.server or "", hasher)
+        self._reader: LineReader = (
+            DnsLogReader(hasher, Path(rules.path).stem)
+            if rules.kind is FollowedKind.DNS
+            else TraceReader(rules.server or "", hasher)
+        )
         self._events: collections.deque[Event] = collections.deque()
         self._newest = 0.0  # monotonic
         self._ended = True  # nothing came since `end` was told

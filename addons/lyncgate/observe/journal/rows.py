@@ -66,25 +66,6 @@ class SignInRow:
         return f"{self.started!r}~{self.id}"
 
 
-def row_of(sign_in: SignIn, findings: tuple[Finding, ...], revision: int = 0) -> SignInRow:
-    """The row that a journal keeps of a sign-in."""
-    return SignInRow(
-        id=sign_in.id,
-        revision=revision,
-        user=sign_in.user,
-        account=sign_in.account,
-        client=sign_in.client,
-        device=sign_in.device,
-        started=sign_in.started,
-        ended=sign_in.ended,
-        outcome=sign_in.outcome,
-        failed_stage=sign_in.failed_stage,
-        stages=tuple((view.stage, view.state, view.seconds) for view in sign_in.stages),
-        findings=findings,
-        offsets=sign_in.offsets,
-    )
-
-
 def values(sign_in: SignIn, findings: tuple[Finding, ...], revision: int) -> tuple[Any, ...]:
     """What INSERT takes."""
     return (

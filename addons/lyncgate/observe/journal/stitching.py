@@ -30,6 +30,7 @@ FED_AT_ONCE = 2000  # events
 TRACKED = 30_000  # events held in memory, about 2 kB each
 AROUND = 100  # sign-ins that diagnosis may compare with
 COMPLAIN_EVERY = 60.0  # seconds
+RESUME_AFTER = 10.0  # seconds until stitching that has failed begins anew
 
 
 class Stitcher:
@@ -45,7 +46,7 @@ class Stitcher:
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
         self._around: collections.OrderedDict[str, SignIn] = collections.OrderedDict()
-        self._complained = float("-inf")  # Unix seconds
+        self._complained = self._failed = float("-inf")  # Unix seconds
 
     @property
     def leads(self) -> bool:
@@ -92,7 +93,7 @@ class Stitcher:
             self.forget()
             return False
         self._until = now + LEASE
-        if self._tracker is None:
+        if self._tracker is None and abs(now - self._failed) > RESUME_AFTER:
             seq = store.last_seq()
             tracker = Tracker(limit=TRACKED)
             for event in store.unsettled(now - KEEP, TRACKED):
@@ -114,7 +115,7 @@ class Stitcher:
             late = tracker.late()
         except Exception:
             self._complain("sign-ins can't be stitched", now)
-            self._tracker = None  # begin anew
+            self._tracker, self._failed = None, now
             return
         for sign_in in changed:
             self._judge(sign_in, now)
