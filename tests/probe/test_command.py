@@ -80,6 +80,19 @@ class Deployment:
             process.stdout.close()
 
 
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A probe without a terminal, from start to end."""
+    return subprocess.run(
+        [*LYNCGATE, "probe", *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "addons"), **environment},
+    )
+
+
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("lab")
@@ -183,16 +196,7 @@ def test_the_edge_saw_what_the_probe_says(deployment: Deployment, healthy: dict[
 
 def test_no_secret_is_told(deployment: Deployment, healthy: dict[str, Any]) -> None:
     """In neither form; the password comes by the environment this time."""
-    command = [*LYNCGATE, "probe", ALICE, *deployment.options, "--poll", "0"]
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "addons"), "LYNCGATE_PROBE_PASSWORD": PASSWORD},
-    )
+    done = run(ALICE, *deployment.options, "--poll", "0", LYNCGATE_PROBE_PASSWORD=PASSWORD)
     assert done.returncode == 0, done.stdout
     for said in (done.stdout + done.stderr, json.dumps(healthy, ensure_ascii=False)):
         assert "a web ticket, until" in said
@@ -313,3 +317,25 @@ def test_what_makes_no_sense_is_said(options: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["probe", *options, "--anonymous"], env={"COLUMNS": "300"})
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_the_system_s_resolver_is_asked_by_default() -> None:
+    """Of a domain that exists nowhere (RFC 2606): whatever that resolver is, it is no way in."""
+    done = run("alice@probe.invalid", "--anonymous", "--timeout", "0.5", "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [c["verdict"] for c in document["checks"] if c["stage"] == "dns_discover"] == ["FAIL"]
+    assert document["seconds"] < 10 * 0.5
+
+
+def test_a_dns_server_that_is_silent_is_waited_for_once() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{silent.getsockname()[1]}"
+        done = run(ALICE, "--anonymous", "--timeout", "1", "--json", "--dns", server)
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert document["seconds"] < 3.0
+    assert {c["said"] for c in document["checks"] if c["stage"] in ("dns_internal", "dns_discover")} == {
+        "no answer"
+    }

@@ -10,6 +10,7 @@ from rich.text import Text
 from lyncgate.probe.check import Check, Report, Verdict
 from lyncgate.signin.codec import document as signin_document
 from lyncgate.signin.finding import Finding
+from lyncgate.signin.story import SignInOutcome
 
 _STYLES = {
     Verdict.OK: "green",
@@ -24,7 +25,7 @@ def line(check: Check) -> Text:
     text = Text(f"  {check.verdict:8}", _STYLES[check.verdict]) + Text(f"{check.stage or '-':15} ", "bold")
     took = f"{check.seconds * 1000:8.1f} ms  " if check.seconds else " " * 13
     text += Text(took, "yellow") + Text(check.what)
-    return text + Text(f"  {check.said}", "dim") if check.said else text
+    return text + Text(f": {check.said}", "dim") if check.said else text
 
 
 def summary(report: Report) -> Text:
@@ -36,9 +37,11 @@ def summary(report: Report) -> Text:
     text += Text(f", in {report.seconds:.1f} s\n")
     if not report.complete:
         text += Text("Stopped before the end.\n", "bold yellow")
-    if report.ok:
-        text += Text("Nothing stands in a phone's way.\n" if report.complete else "", "bold green")
-    elif not report.findings:
+    if report.ok and report.complete:
+        far = report.sign_in.outcome is SignInOutcome.OK
+        said = "Nothing stands in a phone's way." if far else "Nothing wrong was seen, as far as it went."
+        text += Text(f"{said}\n", "bold green")
+    elif not report.findings and not report.ok:
         text += Text("No finding of the catalogue fits: the lines with FAIL are what is known.\n", "bold")
     for finding in report.findings:
         text += _finding(finding)
@@ -54,7 +57,7 @@ def _finding(finding: Finding) -> Text:
         text += Text(f"  to do: {fix.said}\n")
         if fix.command:
             text += Text(f"         {fix.command}\n", "cyan")
-    return text
+    return text + Text(f"  more:  lyncgate explain-finding {finding.code}\n", "dim")
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -155,9 +155,8 @@ class Doors:
             return problem, said, Verdict.FAIL
         left = certificate.not_after - time.time()
         until = time.strftime("%Y-%m-%d", time.gmtime(certificate.not_after))
-        said = (
-            f"{how.version}, trusted until {until}, {len(certificate.names)} names, {certificate.chain} sent"
-        )
+        sent = f"{certificate.chain} certificate{'s' * (certificate.chain > 1)} sent"
+        said = f"{how.version}, trusted until {until}, {len(certificate.names)} names, {sent}"
         if left < EXPIRES_SOON:
             return shake, f"expires in {int(left // DAY)} days; {said}", Verdict.WARN
         return shake, said, Verdict.OK

@@ -46,12 +46,14 @@ class Found:
 
 
 class Names:
-    """Asks `servers` in turn until one answers, `patience` seconds each."""
+    """Asks `servers` in turn until one answers, `patience` seconds each. Who was silent once is not asked
+    again: nobody waits twice."""
 
     def __init__(self, servers: Sequence[Address], record: Record, patience: float) -> None:
         self._servers = servers
         self._record = record
         self._patience = patience
+        self._silent: set[Address] = set()
 
     async def look_up(self, host: str) -> Found:
         """Both kinds of addresses of a host, asked at once."""
@@ -85,14 +87,20 @@ class Names:
         return query
 
     async def _reply(self, name: str, kind: str) -> dns.Reply | None:
+        reply: dns.Reply | None = None
         for server in self._servers:
+            if server in self._silent:
+                continue
             try:
                 reply = await dns.ask(server, name, kind, self._patience)
-            except (OSError, DNSError, UnicodeError):  # no answer; or a name that DNS can't have
+            except OSError:
+                self._silent.add(server)
                 continue
-            if reply.rcode in ("NOERROR", "NXDOMAIN") or server == self._servers[-1]:
-                return reply
-        return None
+            except (DNSError, UnicodeError):  # a name that DNS can't have
+                return None
+            if reply.rcode in ("NOERROR", "NXDOMAIN"):
+                break
+        return reply
 
 
 def _tells(query: DnsQuery) -> bool:

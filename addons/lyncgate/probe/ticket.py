@@ -41,8 +41,9 @@ class Credentials:
 
 async def sign_in(kit: Kit, user_url: str, credentials: Credentials | None) -> Home | None:
     """The user document of the home pool. None: the walk ends here, and a line says why."""
-    url = user_url
-    for _ in range(discovery.MAX_REDIRECTS):
+    url, seen = user_url, set[str]()
+    while url not in seen:
+        seen.add(url)
         service = await _service(kit, url)
         if service is None:
             return None
@@ -60,6 +61,7 @@ async def sign_in(kit: Kit, user_url: str, credentials: Credentials | None) -> H
         if onward is None:
             return None
         url = onward
+    kit.record.check(Stage.LOCATE, f"GET {_path(url)}", Verdict.FAIL, "a circle: that pool was asked before")
     return None
 
 
