@@ -17,7 +17,7 @@ from lyncgate.lab.authority import client_context
 from lyncgate.lab.estate import Estate
 from lyncgate.lab.phones.devices import DEVICES
 from lyncgate.lync.stages import Stage
-from lyncgate.signin.events import Event
+from lyncgate.signin.events import Event, Handshake
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.facts import Document
 
@@ -143,6 +143,11 @@ def test_a_poll_is_told_when_it_begins_and_when_it_is_over(story: SignedIn) -> N
     assert (begun.outcome, begun.stage, over.outcome) == (None, Stage.NOTIFICATIONS, "ok")
     assert begun.keys.application == over.keys.application is not None
     assert over.facts.document is Document.EVENTS
+
+
+@both
+def test_connections_that_served_are_no_news(story: SignedIn) -> None:
+    assert [event for event in story.events if isinstance(event, Handshake)] == []
 
 
 @wp75
