@@ -354,7 +354,7 @@ class Told:
     def tell(self, *stories: Story) -> None:
         """Add events, and look at all of them anew."""
         self._events += [event for story in stories for event in story]
-        sign_ins = stitch(self._events)
+        sign_ins = stitch(self._events, time.time())
         self._store.add_events([(event, codec.dumps(event)) for event in self._events], {})
         self._store.put((sign_in, diagnose(sign_in, sign_ins)) for sign_in in sign_ins)
 

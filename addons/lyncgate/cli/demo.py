@@ -1,7 +1,8 @@
-"""`lyncgate demo`: the lab, an edge in front of it, and a phone that signs in through both.
+"""`lyncgate demo`: lab, edge, and phones that sign in through both: one well, three badly.
 
-Everything is real but the pool's make: sockets, TLS with the lab's own CA, NTLM. Ends with status 0
-only if the sign-in succeeded.
+Everything is real but the pool's make: sockets, TLS with the lab's own CA, NTLM, DNS, traces. Ends with
+status 0 only if all went as it should: all fourteen stages of the good one seen, and each of the others
+explained by the right finding.
 """
 
 from __future__ import annotations
@@ -11,41 +12,49 @@ import dataclasses
 import json
 import logging
 import signal
-import ssl
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from lyncgate.cli.rules import show_problems
+from lyncgate.cli.demoestate import PLAYS, USER, DemoEstate, Play, UnservableError, demo_estate
 from lyncgate.cli.steps import step_line
-from lyncgate.client.names import NameMap
-from lyncgate.engine.rules import read_rules
-from lyncgate.engine.serve import Running, running_edge
-from lyncgate.lab.estate import Estate
-from lyncgate.lab.phone import Phone
+from lyncgate.cli.waterfall import Story
 from lyncgate.lab.report import SignInReport
-from lyncgate.lab.rules import NotOfTheLabError, placed
+from lyncgate.lab.rules import NotOfTheLabError
 from lyncgate.policy.explain import explain, render
 from lyncgate.policy.routetests import make_request
-from lyncgate.signin.events import Event
-from lyncgate.signin.exchange import Exchange, Outcome, Phase
+from lyncgate.signin.codec import document
+from lyncgate.signin.finding import Finding
+from lyncgate.signin.rows import row_states
+from lyncgate.signin.story import SignIn, SignInOutcome, StageState
+from lyncgate.signin.waterfall import waterfall
 
-USER = "alice@contoso.example"
 EXPLAINED = f"https://lyncdiscover.contoso.example/?sipuri={USER}"
-ACCESS_LOG = "access_log: {path: access.log}\n"
+PIPED_WIDTH = 110  # columns, where there is no terminal to ask
 
 
-@dataclasses.dataclass(slots=True)
-class _Played:
-    """What the demo has to show."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Shown:
+    """A play, what its phone says, and what the edge makes of it."""
 
+    play: Play
     report: SignInReport
-    exchanges: list[Exchange]
-    explanation: str
+    sign_in: SignIn
+    findings: tuple[Finding, ...]
+
+    @property
+    def as_it_should(self) -> bool:
+        if self.play.code:
+            return self.sign_in.outcome is SignInOutcome.FAILED and bool(
+                self.findings and self.findings[0].code == self.play.code
+            )
+        states = row_states({view.stage: view.state for view in self.sign_in.stages})
+        seen = all(state is StageState.OK for state in states)
+        return self.sign_in.outcome is SignInOutcome.OK and seen and not self.findings
 
 
 def demo(
@@ -53,153 +62,133 @@ def demo(
         Path | None,
         typer.Option(help="Rules to serve by, put in front of the lab. Default: the lab's own."),
     ] = None,
-    keep: Annotated[bool, typer.Option(help="Leave lab and edge running for a browser and curl.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The sign-in as JSON.")] = False,
+    keep: Annotated[bool, typer.Option(help="Leave lab, edge and its page running.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The sign-ins as JSON.")] = False,
 ) -> None:
-    """Run a lab, an edge and a phone: a sign-in through the edge, stage by stage."""
+    """Run a lab, an edge and phones: the fourteen stages of a sign-in, and three that fail, explained."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)
     try:
         template = rules.read_text() if rules else None
     except OSError as error:
         raise typer.BadParameter(f"{rules}: {error.strerror}", param_hint="--rules") from None
+    console = Console(highlight=False, quiet=as_json, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="lyncgate-demo-") as directory:
-        ok = asyncio.run(_demo(Path(directory), template, keep=keep, as_json=as_json))
+        try:
+            ok = asyncio.run(_demo(Path(directory), template, console, keep=keep, as_json=as_json))
+        except NotOfTheLabError as error:
+            raise typer.BadParameter(str(error), param_hint="--rules") from None
+        except UnservableError:
+            raise typer.Exit(1) from None
     raise typer.Exit(0 if ok else 1)
 
 
-async def _demo(directory: Path, template: str | None, *, keep: bool, as_json: bool) -> bool:
-    console = Console(highlight=False, quiet=as_json, soft_wrap=True)
-    exchanges: list[Exchange] = []
-
-    def keep_finished(event: Event) -> None:
-        if isinstance(event, Exchange) and event.outcome is not None:
-            exchanges.append(event)
-
-    # UCWA polls last 180 s at least; the lab's may be shorter so that the demo is.
-    async with Estate.start(directory / "lab", poll_minimum=1.0) as estate:
+async def _demo(
+    directory: Path, template: str | None, console: Console, *, keep: bool, as_json: bool
+) -> bool:
+    async with demo_estate(directory, template) as estate:
+        _introduce(console, estate)
+        reports = [await _play(console, estate, play) for play in PLAYS]
         console.print(
-            Text("lab   ", "bold cyan") + Text(f"pool01 of {_members(estate)}, files in {estate.directory}")
+            Text("\nedge   ", "bold cyan") + Text("waits for ten quiet seconds: then a sign-in is over\n")
         )
-        rules = directory / "rules.yaml"
-        try:
-            written = placed(template, estate.ports) if template else estate.rules_yaml()
-        except NotOfTheLabError as error:
-            raise typer.BadParameter(str(error), param_hint="--rules") from None
-        rules.write_text(written + ACCESS_LOG)
-        loaded = read_rules(rules)
-        if loaded.policy is None:
-            show_problems(loaded.problems)
-            return False
-        async with running_edge(rules, loaded, keep_finished) as running:
-            names = _names(estate, running)
-            console.print(Text("edge  ", "bold cyan") + Text(_listening(running)))
-            console.print(Text("phone ", "bold cyan") + Text(f"{USER} signs in\n"))
-            report = await Phone(
-                USER,
-                _password(estate),
-                names=names,
-                tls=ssl.create_default_context(cafile=str(estate.ca_file)),
-                poll_timeout=2,
-                on_step=lambda step: console.print(step_line(step)),
-            ).sign_in()
-            request = make_request(loaded.policy, EXPLAINED, method="GET", source="127.0.0.1", user=None)
-            explanation = render(explain(loaded.policy, request))
-            played = _Played(report, exchanges, explanation)
-            if as_json:
-                typer.echo(json.dumps(_document(played, running), indent=2))
-            else:
-                _show(console, played, running)
-            if keep:
-                _invite(console, estate, running)
-                await _until_told()
-    return report.ok
+        judged = await estate.judged(PLAYS)
+        shown = [_Shown(play, report, *story) for play, report, story in _told(estate, reports)]
+        ok = judged and len(shown) == len(PLAYS) and all(one.as_it_should for one in shown)
+        if as_json:
+            typer.echo(json.dumps(_document(estate, shown, ok), indent=2))
+        else:
+            _show(console, estate, shown)
+        if keep:
+            _invite(console, estate)
+            await _until_told()
+    return ok
 
 
-def _password(estate: Estate) -> str:
-    user = estate.people.by_sip(USER)
-    return user.password if user else ""
+def _introduce(console: Console, estate: DemoEstate) -> None:
+    members = " and ".join(name for name in estate.lab.running if name.startswith("fe0"))
+    listening = ", ".join(
+        f"{name} {host}:{port}" for name, ((host, port), *_) in estate.edge.addresses.items()
+    )
+    for who, what in (
+        ("lab", f"pool01 of {members}, DNS, a push service; files in {estate.lab.directory}"),
+        ("edge", f"{listening}, admin {estate.admin or 'off'}"),
+    ):
+        console.print(Text(f"{who:7}", "bold cyan") + Text(what))
 
 
-def _members(estate: Estate) -> str:
-    return " and ".join(name for name in estate.running if name.startswith("fe0"))
-
-
-def _names(estate: Estate, running: Running) -> NameMap:
-    return estate.names(running.addresses["http"][0], running.addresses["https"][0])
-
-
-def _listening(running: Running) -> str:
-    at = ", ".join(f"{name} {host}:{port}" for name, ((host, port), *_) in running.addresses.items())
-    return f"{at}, admin {_admin(running)}"
-
-
-def _admin(running: Running) -> str:
-    return f"http://{running.admin[0]}:{running.admin[1]}" if running.admin else "off"
-
-
-def _show(console: Console, played: _Played, running: Running) -> None:
-    report = played.report
+async def _play(console: Console, estate: DemoEstate, play: Play) -> SignInReport:
+    """The first one step by step; of the others what their users see."""
     console.print()
+    console.print(Text("phone  ", "bold cyan") + Text(f"{play.user} on {play.device}: {play.title}"))
+    first = play is PLAYS[0]
+    report = await estate.sign_in(play, (lambda step: console.print(step_line(step))) if first else None)
     if report.ok:
-        console.print(Text(f"signed in, {len(report.steps)} steps in {report.seconds:.2f} s", "bold green"))
+        console.print(Text(f"  signed in, {len(report.steps)} steps in {report.seconds:.2f} s", "bold green"))
     elif report.failed:
-        console.print(Text(f"failed at {report.failed.stage}: {report.failed.detail}", "bold red"))
-    console.print("\nWhat the edge decided, request by request:\n")
-    for exchange in played.exchanges:
-        console.print(_decided(exchange))
-    console.print(f"\nThe same in numbers: {_admin(running)}/metrics")
-    console.print(f"\n$ lyncgate explain '{EXPLAINED}'\n{played.explanation}")
+        console.print(step_line(report.failed))
+    return report
 
 
-def _decided(exchange: Exchange) -> Text:
-    line = Text(f"  {exchange.status or '-'} ", "green" if exchange.outcome is Outcome.OK else "bold red")
-    line += Text(f"{_milliseconds(exchange, Phase.TOTAL):>8} ms  ", "yellow")
-    line += Text(f"{exchange.decision:8} ", "bold") + Text(f"{exchange.member or 'edge':5} ")
-    line += Text(f"{exchange.method} {exchange.scheme}://{exchange.host}{exchange.path}")
-    return line + Text(f"  {exchange.rule}", "dim")
+def _told(
+    estate: DemoEstate, reports: list[SignInReport]
+) -> list[tuple[Play, SignInReport, tuple[SignIn, tuple[Finding, ...]]]]:
+    found = [(play, report, estate.story(play)) for play, report in zip(PLAYS, reports, strict=True)]
+    return [(play, report, story) for play, report, story in found if story]
 
 
-def _milliseconds(exchange: Exchange, phase: Phase) -> str:
-    seconds = exchange.phases.get(phase)
-    return "-" if seconds is None else f"{seconds * 1000:.1f}"
+def _show(console: Console, estate: DemoEstate, shown: list[_Shown]) -> None:
+    page = console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
+    for one in shown:
+        expected = "" if one.as_it_should else "  not as it should be"
+        page.rule(Text.assemble((one.play.title, "bold"), (expected, "bold red")), align="left")
+        page.print(Story(waterfall(one.sign_in, one.findings)))
+        page.print()
+    console.print(Text("In numbers  ", "bold") + Text(f"{estate.admin}/metrics"))
+    console.print(Text("As a page   ", "bold") + Text(f"{estate.admin}/  (with --keep)"))
+    policy = estate.edge.master.edge.edge.policy
+    request = make_request(policy, EXPLAINED, method="GET", source="127.0.0.1", user=None)
+    console.print(f"\n$ lyncgate explain '{EXPLAINED}'\n{render(explain(policy, request))}")
 
 
-def _document(played: _Played, running: Running) -> dict[str, object]:
-    report = played.report
+def _document(estate: DemoEstate, shown: list[_Shown], ok: bool) -> dict[str, Any]:
+    """`sign_ins` are as `lyncgate signin --json` has them, with what they were to show."""
     return {
-        "ok": report.ok,
-        "user": report.user,
-        "seconds": report.seconds,
-        "steps": [dataclasses.asdict(step) for step in report.steps],
-        "exchanges": [dataclasses.asdict(exchange) for exchange in played.exchanges],
-        "metrics": f"{_admin(running)}/metrics",
+        "ok": ok,
+        "page": f"{estate.admin}/",
+        "metrics": f"{estate.admin}/metrics",
+        "sign_ins": [
+            {
+                "play": one.play.title,
+                "expected": one.play.code,
+                "as_it_should": one.as_it_should,
+                **document(one.sign_in, one.findings),
+            }
+            for one in shown
+        ],
     }
 
 
-def _invite(console: Console, estate: Estate, running: Running) -> None:
-    (http_host, http_port), (https_host, https_port) = (
-        running.addresses[name][0] for name in ("http", "https")
-    )
-    trust = f"--cacert {estate.ca_file}"
-    secure = f"curl {trust} --connect-to ::{https_host}:{https_port}"
+def _invite(console: Console, estate: DemoEstate) -> None:
+    http_host, http_port = estate.http
+    https_host, https_port = estate.https
+    secure = f"curl --cacert {estate.lab.ca_file} --connect-to ::{https_host}:{https_port}"
     ticket = "https://lyncweb.contoso.example/groupexpansion/service.svc"
-    password = _password(estate)
     console.print("\nLeft running. To try:")
     for command in (
+        f"curl {estate.admin}/signins",
+        f"lyncgate signins --rules {estate.rules}",
+        f"lyncgate signin --rules {estate.rules} last --events",
         f"{secure} '{EXPLAINED}'",
         f"curl -i --connect-to ::{http_host}:{http_port} http://meet.contoso.example/alice",
-        f"{secure} --ntlm -u '{USER}:{password}' {ticket}",
-        f"curl {_admin(running)}/readyz",
-        f"lyncgate explain --rules {estate.directory.parent}/rules.yaml '{EXPLAINED}'",
-        f"tail -f {estate.directory.parent}/access.log",
+        f"{secure} --ntlm -u '{USER}:{estate.password(PLAYS[0])}' {ticket}",
+        f"curl {estate.admin}/readyz",
+        f"lyncgate explain --rules {estate.rules} '{EXPLAINED}'",
+        f"tail -f {estate.rules.parent}/access.log",
     ):
         console.print(f"  {command}")
-    console.print(
-        "  a browser: "
-        f"--host-resolver-rules='MAP *.contoso.example:443 {https_host}:{https_port}', "
-        "then https://meet.contoso.example/alice"
-    )
+    console.print(f"  a browser: {estate.admin}/ has the sign-ins; the edge's own sites with")
+    console.print(f"  --host-resolver-rules='MAP *.contoso.example:443 {https_host}:{https_port}'")
     console.print("Ctrl-C ends it.")
 
 

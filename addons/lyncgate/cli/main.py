@@ -28,6 +28,7 @@ COMMANDS = (
     "probe",
     "schema",
     "serve",
+    "signin",
     "signins",
 )
 

@@ -1,7 +1,8 @@
 """A DNS server's log of queries as events, a line each. Two forms are read:
 
     {"time": 1789.2, "view": "external", "client": "192.0.2.7:50123", "transport": "udp",
-     "name": "lyncdiscover.contoso.example", "kind": "A", "rcode": "NOERROR", "answers": ["CNAME …", "A …"]}
+     "name": "lyncdiscover.contoso.example", "kind": "A", "rcode": "NOERROR", "answers": ["CNAME …", "A …"],
+     "seconds": 0.0004}
 
     [1789000000] unbound[52:0] info: 192.0.2.7 lyncdiscover.contoso.example. A IN NOERROR 0.012 0 62
 
@@ -25,6 +26,7 @@ ANSWERS = 24  # of a query that an event keeps
 LONGEST = 64 * 1024  # characters of a line
 _NAME = 255
 _SHORT = 32
+_LONGEST_ANSWER = 86_400  # seconds
 _LAST = 253402300799  # Unix seconds, the end of the year 9999
 _UNBOUND = re.compile(
     r"\[(\d{1,12}(?:\.\d{1,9})?)\]\s+unbound\[[\d:]*\]\s+(?:info|reply):\s+(\S+)\s+(\S+)\s+(\w+)\s+IN"
@@ -74,6 +76,7 @@ class DnsLogReader:
             id=self._id(line),
             started=float(time),
             keys=Keys(client=_client(said.get("client"))),
+            seconds=_seconds(said.get("seconds")),
             name=_name(name),
             kind=plain(kind, _SHORT),
             rcode=_word(said.get("rcode")),
@@ -100,6 +103,12 @@ class DnsLogReader:
 
 def _name(name: str) -> str:
     return plain(name.lower().rstrip("."), _NAME)
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _LONGEST_ANSWER else None
 
 
 def _word(value: object) -> str | None:

@@ -68,7 +68,7 @@ def line(event: Event) -> Line:
         waits=exchange is not None and exchange.kind is Kind.POLL,
         started=event.started,
         seconds=event.seconds,
-        facts=tuple((name, shown(value)) for name, value in facts if value),
+        facts=tuple((shown(name, 64), shown(value)) for name, value in facts if value),
         phases=_phases(exchange) if exchange else (),
     )
 

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 BREAK_WIDTH = 5.0  # percent of the width
 MOST_BREAKS = 5
+SHORTEST = 0.001  # seconds that a scale spans at least
+DIGITS = 6  # of a second
 LEAST_WIDTH = 0.4  # percent: what takes no time is still to be seen
 MOST_TICKS = 6
 TICK_DISTANCE = 9.0  # percent between ticks, and from a break, so that labels don't collide
@@ -109,14 +111,15 @@ class Scale:
 def scale(spans: Sequence[Span]) -> Scale:
     """From 0 to the end of the last span. What is left out are pauses that nothing but waiting spans reach
     across, if they are longer than all that is busy and all shorter pauses together."""
-    end = max(0.001, *(span.end for span in spans), 0.0)
-    busy = _united([(max(span.start, 0.0), span.end) for span in spans if not span.waits])
+    end = max(SHORTEST, *(round(span.end, DIGITS) for span in spans), 0.0)
+    done = [(_instant(span.start), _instant(span.end)) for span in spans if not span.waits]
+    busy = _united(done)
     starts = [0.0, *(stop for _, stop in busy)]
     stops = [*(start for start, _ in busy), end]
     pauses = [(start, stop) for start, stop in zip(starts, stops, strict=True) if stop > start]
     broken = _few(_long(pauses, sum(stop - start for start, stop in busy)))
     edges = sorted({0.0, end, *(edge for pause in broken for edge in pause)})
-    linear = end - sum(stop - start for start, stop in broken)
+    linear = sum(stop - start for start, stop in itertools.pairwise(edges) if (start, stop) not in broken)
     room = 100.0 - BREAK_WIDTH * len(broken)
     stretches, left = [], 0.0
     for start, stop in itertools.pairwise(edges):
@@ -125,6 +128,11 @@ def scale(spans: Sequence[Span]) -> Scale:
         stretches.append(Stretch(start, stop, round(left, 3), round(width, 3), is_broken))
         left += width
     return Scale(tuple(stretches))
+
+
+def _instant(seconds: float) -> float:
+    """Not before the beginning, and no finer than a clock is: what lies between has a width."""
+    return round(max(seconds, 0.0), DIGITS)
 
 
 def _united(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:

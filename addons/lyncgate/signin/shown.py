@@ -35,6 +35,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def ahead(seconds: float) -> str:
+    """By how much a clock is off: `2.500 s ahead, corrected`."""
+    if abs(seconds) < 0.0005:
+        return "agrees"
+    return f"{abs(seconds):.3f} s {'ahead' if seconds > 0 else 'behind'}, corrected"
+
+
 def moment(when: float) -> str:
     """Unix seconds as `2026-11-22 23:04:37 UTC`."""
     return f"{_utc(when):%Y-%m-%d %H:%M:%S} UTC"

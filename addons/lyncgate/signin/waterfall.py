@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from lyncgate.lync.stages import Stage
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Phase
 from lyncgate.signin.finding import Finding
@@ -124,6 +125,17 @@ class _Drawn:
     def moments(self, ids: Iterable[str]) -> tuple[Moment, ...]:
         return tuple(self._moment(self._lines[id_]) for id_ in ids if id_ in self._lines)
 
+    def handshake(self, moment: Moment) -> Moment:
+        """Of an exchange, only the making of its connection: that ended when the request began."""
+        if not moment.phases:
+            return moment
+        tls = next((p.seconds for p in moment.phases if p.phase is Phase.CLIENT_TLS), None) or 0.0
+        return dataclasses.replace(
+            moment,
+            bar=self.scale.bar(moment.start - tls, moment.start),
+            line=dataclasses.replace(moment.line, waits=False),
+        )
+
     def _moment(self, said: Line) -> Moment:
         start = self.start(said)
         end = self.scale.seconds if said.seconds is None and said.waits else start + (said.seconds or 0.0)
@@ -141,6 +153,8 @@ def _row(row: Row, sign_in: SignIn, drawn: _Drawn) -> RowView:
     views = tuple(sign_in.stage(stage) for stage in row.stages)
     ids = dict.fromkeys(event for view in views for event in view.events)
     moments = drawn.moments(ids)
+    if row.stages == (Stage.CONNECT,):
+        moments = tuple(drawn.handshake(moment) for moment in moments)
     took = [view.seconds for view in views if view.seconds is not None]
     return RowView(
         row=row,

@@ -7,7 +7,8 @@ TCP (RFC 1035 §4.2.1); EDNS raises the limit (RFC 6891).
 A query log line, in `dns.log` of the lab's directory:
 
     {"time": 1789.2, "view": "external", "client": "127.0.0.1:50123", "transport": "udp",
-     "name": "lyncdiscover.contoso.example", "kind": "A", "rcode": "NOERROR", "answers": ["CNAME …", "A …"]}
+     "name": "lyncdiscover.contoso.example", "kind": "A", "rcode": "NOERROR", "answers": ["CNAME …", "A …"],
+     "seconds": 0.0004}
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ TCP_IDLE = 30.0  # seconds
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Query:
-    """A question that was asked, and what was said. `time`: Unix time in seconds; `answers`: `KIND data`."""
+    """A question that was asked, and what was said. `time`: Unix time in seconds; `answers`: `KIND data`;
+    `seconds`: how long the server took to find them."""
 
     time: float
     view: View
@@ -48,6 +50,7 @@ class Query:
     kind: str
     rcode: str
     answers: tuple[str, ...]
+    seconds: float | None = None
 
 
 class QueryLog:
@@ -123,6 +126,7 @@ class DnsServer:
         return packed
 
     def _answer(self, reply: DNSRecord, name: str, kind: str, client: Address, transport: str) -> None:
+        asked, began = time.time(), time.perf_counter()
         answer = self.zone.answer(name, kind)
         reply.header.rcode = getattr(RCODE, answer.rcode)
         for record in answer.records:
@@ -135,7 +139,7 @@ class DnsServer:
             reply.add_auth(RR(answer.origin, QTYPE.SOA, ttl=NEGATIVE_TTL, rdata=soa))
         self._log(
             Query(
-                time.time(),
+                asked,
                 self.view,
                 f"{client[0]}:{client[1]}",
                 transport,
@@ -143,6 +147,7 @@ class DnsServer:
                 kind,
                 answer.rcode,
                 tuple(f"{record.kind} {record.data}" for record in answer.records),
+                round(time.perf_counter() - began, 6),
             )
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
+from lyncgate.observe import har
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.pages.base import Hosts, Page
 from lyncgate.signin import codec
@@ -74,4 +75,10 @@ class ExportPage(_OfOne):
 
 
 def as_json(found: Found) -> str:
+    """All of it, as `lyncgate signin --json` prints it."""
     return json.dumps(codec.document(*found), indent=2) + "\n"
+
+
+def as_har(found: Found) -> str:
+    """Its exchanges, for other tools."""
+    return json.dumps(har.of_sign_in(found[0]), indent=1) + "\n"

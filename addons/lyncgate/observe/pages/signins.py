@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import time
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import tornado.iostream
 
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.rows import SignInRow
-from lyncgate.observe.pages.base import LOADER, NAMESPACE, Page
+from lyncgate.observe.pages.base import LOADER, NAMESPACE, Hosts, Page
 from lyncgate.observe.pages.filters import Filter
 
 ROWS = 100  # a page
@@ -61,9 +61,13 @@ class LivePage(_Listing):
     """Server-sent events. Each has the ids that the list now shows, in order, and the rows among them that
     are newer than what the page has (`revision`), as HTML."""
 
-    _listeners: ClassVar[itertools.count[int]] = itertools.count()
-    _open: ClassVar[set[int]] = set()
     _gone = False
+
+    def initialize(
+        self, reader: Callable[[], Reader], hosts: Hosts, listeners: set[object] | None = None
+    ) -> None:
+        super().initialize(reader, hosts)
+        self._listeners = set() if listeners is None else listeners  # of all such streams of these pages
 
     async def head(self, *arguments: str) -> None:
         self.set_header("Content-Type", "text/event-stream")
@@ -71,19 +75,18 @@ class LivePage(_Listing):
 
     async def get(self, *arguments: str) -> None:
         reader = self.reader
-        if len(self._open) >= MOST_LISTENERS:
+        if len(self._listeners) >= MOST_LISTENERS:
             self.set_status(503)
             self.finish()
             return
         self.set_header("Content-Type", "text/event-stream")
-        number = next(self._listeners)
-        self._open.add(number)
+        self._listeners.add(self)
         try:
             await self._stream(reader, self.filter, self._from())
         except (OSError, tornado.iostream.StreamClosedError):
             pass  # the journal is gone, or the listener: a browser that is still there asks again
         finally:
-            self._open.discard(number)
+            self._listeners.discard(self)
 
     def _from(self) -> int:
         given = self.request.headers.get("Last-Event-ID") or self.get_argument("revision", "0")

@@ -11,7 +11,7 @@ from typing import Any
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.pages.base import Hosts, Page, Static
 from lyncgate.observe.pages.findings import FindingPage, FindingsPage
-from lyncgate.observe.pages.signin import ExportPage, SignInPage, as_json
+from lyncgate.observe.pages.signin import ExportPage, SignInPage, as_har, as_json
 from lyncgate.observe.pages.signins import ListPage, LivePage
 
 ID = r"([0-9A-Za-z_-]{1,64})"
@@ -28,9 +28,10 @@ class Pages:
         self.routes: list[Route] = [
             (r"/", ListPage, common),
             (r"/signins", ListPage, common),
-            (r"/signins/live", LivePage, common),
+            (r"/signins/live", LivePage, common | {"listeners": set()}),
             (rf"/signins/{ID}", SignInPage, common),
             (rf"/signins/{ID}\.json", ExportPage, common | {"suffix": "json", "write": as_json}),
+            (rf"/signins/{ID}\.har", ExportPage, common | {"suffix": "har", "write": as_har}),
             (r"/findings", FindingsPage, common),
             (r"/findings/(F\d\d)", FindingPage, common),
             (r"/static/([a-z.]{1,32})", Static, common),

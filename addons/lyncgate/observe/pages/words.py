@@ -37,13 +37,6 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def ahead(seconds: float) -> str:
-    """By how much a clock is off."""
-    if abs(seconds) < 0.0005:
-        return "agrees"
-    return f"{abs(seconds):.3f} s {'ahead' if seconds > 0 else 'behind'}, corrected"
-
-
 def codes(row: SignInRow) -> tuple[str, ...]:
     """Codes of a row's findings, best first, three at most."""
     return tuple(dict.fromkeys(finding.code for finding in row.findings))[:3]
