@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lyncgate.lync import ntlm
 from lyncgate.signin import plain, tickets
@@ -52,13 +52,9 @@ def read_response(request: RequestSeen, response: ResponseSeen, headers: Fields,
         facts["header_server"] = plain.plain_bytes(server, SERVER_SHOWN)
     if 300 <= response.status < 400 and (location := first(headers, b"location")):
         facts["redirect"] = plain.url(location.decode("latin-1"))
-    facts["auth_offered"] = tuple(_offered(headers))[:_MOST]
-    facts["ntlm_challenge"] = any(
-        ntlm.message_type(element.strip().encode("latin-1")) == 2
-        for value in _challenges(headers)
-        for element in _ELEMENT.findall(value)
-    )
-    told.authentication_urls += _authentication_urls(headers)
+    told.authentication_urls += _urls(v.decode("latin-1") for v in headers.get(b"x-ms-webticketurl", ()))
+    if challenges := list(_challenges(headers)):
+        _read_challenges(challenges, told)
     _read_diagnostics(headers, told)
     facts["cookies"] = tuple(_set_cookies(headers))[:_MOST]
 
@@ -98,23 +94,24 @@ def _challenges(headers: Fields) -> Iterator[str]:
             yield value[: 8 * 1024].decode("latin-1")
 
 
-def _offered(headers: Fields) -> list[str]:
-    """Schemes in their order, once each. Several may share a line, between parameters (RFC 9110 §11.6.1)."""
-    found: dict[str, None] = {}
-    for value in _challenges(headers):
+def _read_challenges(challenges: Iterable[str], told: Told) -> None:
+    """Schemes in their order, once each; several may share a line, between parameters (RFC 9110 §11.6.1).
+    Where MsRtcOAuth leads."""
+    offered: dict[str, None] = {}
+    for value in challenges:
         for element in _ELEMENT.findall(value):
             match = _CHALLENGE.fullmatch(element)
             if match and not (match[2] or "").startswith("="):
-                found[_SCHEMES.get(match[1].lower(), plain.plain(match[1], 20))] = None
-    return list(found)
+                offered[_SCHEMES.get(match[1].lower(), plain.plain(match[1], 20))] = None
+            if ntlm.message_type(element.strip().encode("latin-1")) == 2:
+                told.facts["ntlm_challenge"] = True
+        if "msrtcoauth" in value.lower():
+            told.authentication_urls += _urls(_HREF.findall(value))
+    told.facts["auth_offered"] = tuple(offered)[:_MOST]
 
 
-def _authentication_urls(headers: Fields) -> list[str]:
-    urls = [value.decode("latin-1") for value in headers.get(b"x-ms-webticketurl", ())]
-    for value in _challenges(headers):
-        if value.lstrip().lower().startswith("msrtcoauth"):
-            urls += _HREF.findall(value)
-    return [shown for text in urls if (shown := plain.url(text))]
+def _urls(texts: Iterable[str]) -> list[str]:
+    return [shown for text in texts if (shown := plain.url(text))]
 
 
 def _framing(method: str, status: int, headers: Fields) -> str | None:
