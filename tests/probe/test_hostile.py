@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lyncgate.cli.verdicts import document, summary
 from lyncgate.lync import autodiscover
 from lyncgate.policy.policy import CertificateFiles
 from lyncgate.probe.check import Report, Verdict
@@ -140,3 +141,38 @@ def test_a_server_that_speaks_no_tls() -> None:
     report = asyncio.run(run())
     (check,) = [c for c in report.checks if c.what == f"TLS for {DISCOVER}"]
     assert check.verdict is Verdict.FAIL
+
+
+def test_a_kept_connection_that_was_closed_is_no_failure() -> None:
+    """The server answers once a connection, says nothing of it, and closes when it is asked again."""
+    asked: dict[int, int] = {}
+
+    async def answer(request: Received, peer: Peer) -> bool:
+        asked[peer.number] = asked.get(peer.number, 0) + 1
+        if asked[peer.number] > 1:
+            return False
+        await peer.send(http(links(User="https://www.fabrikam.example/user"), autodiscover.JSON))
+        return True
+
+    report = walk(answer)
+    forms = [check for check in report.checks if check.what.startswith("root as")]
+    assert len(forms) == 3
+    assert 2 in asked.values()  # so it did close one that was kept
+    assert said(report, "root as application/json").startswith("comes as application/vnd")
+    assert not any("closed" in check.said for check in forms)
+
+
+def test_stopped_before_anything_was_seen() -> None:
+    async def run() -> Report:
+        task = asyncio.ensure_future(
+            probe(Plan(user=ALICE, dns=(("192.0.2.1", 53),)), None, trust(Path(certificates.ca_file())))
+        )
+        await asyncio.sleep(0)
+        task.cancel()
+        return await task
+
+    report = asyncio.run(run())
+    assert not report.complete
+    assert report.sign_in is None
+    assert document(report)["sign_in"] is None
+    assert "Stopped before the end" in str(summary(report))

@@ -162,7 +162,7 @@ def _password(name: str, descriptor: int | None) -> str | None:
     """From the descriptor, the environment, or who sits there. None, or empty: there is none."""
     if descriptor is not None:
         with os.fdopen(descriptor, "rb", closefd=False) as source:
-            return source.read(LONGEST_PASSWORD).decode().splitlines()[0]
+            return source.read(LONGEST_PASSWORD).decode().partition("\n")[0].rstrip("\r")
     if PASSWORD in os.environ:
         return os.environ.pop(PASSWORD)
     if not sys.stdin.isatty():

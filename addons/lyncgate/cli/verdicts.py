@@ -38,7 +38,7 @@ def summary(report: Report) -> Text:
     if not report.complete:
         text += Text("Stopped before the end.\n", "bold yellow")
     if report.ok and report.complete:
-        far = report.sign_in.outcome is SignInOutcome.OK
+        far = report.sign_in is not None and report.sign_in.outcome is SignInOutcome.OK
         said = "Nothing stands in a phone's way." if far else "Nothing wrong was seen, as far as it went."
         text += Text(f"{said}\n", "bold green")
     elif not report.findings and not report.ok:
@@ -72,5 +72,5 @@ def document(report: Report) -> dict[str, Any]:
         "verdicts": {verdict: counted[verdict] for verdict in Verdict},
         "checks": [dataclasses.asdict(check) for check in report.checks],
         "findings": [finding.code for finding in report.findings],
-        "sign_in": signin_document(report.sign_in, report.findings),
+        "sign_in": signin_document(report.sign_in, report.findings) if report.sign_in else None,
     }

@@ -38,7 +38,8 @@ class Check:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How it went. `started`: Unix seconds; `complete` False: somebody stopped it."""
+    """How it went. `started`: Unix seconds; `sign_in` None: nothing of one was seen; `complete` False:
+    somebody stopped it."""
 
     user: str
     inside: bool
@@ -46,7 +47,7 @@ class Report:
     seconds: float
     checks: tuple[Check, ...]
     events: tuple[Event, ...]
-    sign_in: SignIn
+    sign_in: SignIn | None
     findings: tuple[Finding, ...]
     complete: bool = True
 

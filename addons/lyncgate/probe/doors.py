@@ -15,11 +15,12 @@ from lyncgate.client.names import Address
 from lyncgate.lync.stages import Stage
 from lyncgate.policy.certificates import DAY, EXPIRES_SOON
 from lyncgate.probe import net
+from lyncgate.probe.answer import ORIGIN
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.names import Names
 from lyncgate.probe.net import Met
 from lyncgate.probe.plan import HTTP, HTTPS, Plan
-from lyncgate.probe.record import ORIGIN, Record
+from lyncgate.probe.record import Record
 from lyncgate.signin.events import Handshake, HandshakeOutcome
 from lyncgate.signin.presented import presented
 

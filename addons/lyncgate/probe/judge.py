@@ -13,12 +13,12 @@ from urllib.parse import urljoin, urlsplit
 from lyncgate.client.http import Reply
 from lyncgate.lync import autodiscover
 from lyncgate.lync.autodiscover import DocumentError, Located
+from lyncgate.probe.answer import SERVER
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.plan import PORTS
 
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?")
 REDIRECTS = (301, 302, 303, 307, 308)
-SERVER = "x-ms-server-fqdn"
 _ANYTHING = (200, 400, 401, 405, 500)  # that a service says to a browser's GET, which is Microsoft's test
 # What a URL that was handed out answers to who has no ticket, by its token (protocol reference §2, §9.12).
 EXPECTED = {

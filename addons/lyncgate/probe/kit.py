@@ -6,12 +6,13 @@ import dataclasses
 
 from lyncgate.lync.autodiscover import Located
 from lyncgate.lync.stages import Stage
+from lyncgate.probe.answer import Answer
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.doors import Doors
 from lyncgate.probe.names import Names
 from lyncgate.probe.plan import Plan
 from lyncgate.probe.record import Record
-from lyncgate.probe.web import Answer, Web
+from lyncgate.probe.web import Web
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from lyncgate.lync import mcx
 from lyncgate.lync.mcx import WireForm
 from lyncgate.lync.stages import Stage
 from lyncgate.probe import judge
+from lyncgate.probe.answer import Answer
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.kit import Home, Kit
 from lyncgate.probe.plan import AGENT
-from lyncgate.probe.web import Answer
 
 DEVICE = "Android"  # whose sessions live shortest
 

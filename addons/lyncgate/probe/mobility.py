@@ -16,10 +16,10 @@ from urllib.parse import urljoin, urlsplit
 
 from lyncgate.lync.stages import Stage
 from lyncgate.probe import judge
+from lyncgate.probe.answer import Answer
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.kit import Home, Kit
 from lyncgate.probe.plan import AGENT
-from lyncgate.probe.web import Answer
 from lyncgate.signin.exchange import Outcome, Source
 
 POLL_LEAST, POLL_MOST = 180, 1800  # seconds that a poll may ask for (protocol reference §6.3)

@@ -12,7 +12,8 @@ from mitmproxy_rs.dns import get_system_dns_servers
 
 from lyncgate.client import dns
 from lyncgate.client.names import Address
-from lyncgate.probe.record import ORIGIN, Record
+from lyncgate.probe.answer import ORIGIN
+from lyncgate.probe.record import Record
 from lyncgate.signin.events import DnsQuery
 
 MOST_ADDRESSES = 4  # of a name, that are tried

@@ -11,11 +11,11 @@ from lyncgate.lync.autodiscover import Located
 from lyncgate.lync.names import lyncdiscover_host
 from lyncgate.lync.stages import Stage
 from lyncgate.probe import judge, net
+from lyncgate.probe.answer import ORIGIN
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.discovery import open_all
 from lyncgate.probe.kit import Kit
 from lyncgate.probe.plan import AGENT, HTTPS
-from lyncgate.probe.record import ORIGIN
 from lyncgate.signin.events import Handshake, HandshakeOutcome
 from lyncgate.signin.plain import plain
 

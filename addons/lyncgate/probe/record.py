@@ -13,8 +13,6 @@ from lyncgate.probe.check import Check, Verdict, printable
 from lyncgate.signin.events import DnsQuery, Event
 from lyncgate.signin.keys import Keys
 
-ORIGIN = "probe"
-
 
 class Record:
     """`checks`: the lines; `walk`: events of the sign-in itself, `extra`: those of tests beside it; `inside`:

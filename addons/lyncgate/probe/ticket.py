@@ -21,10 +21,11 @@ from lyncgate.lync.autodiscover import Located
 from lyncgate.lync.stages import Stage
 from lyncgate.lync.wstrust import COMPACT_TOKEN, TokenRequest
 from lyncgate.probe import discovery, judge
+from lyncgate.probe.answer import Answer
 from lyncgate.probe.check import Verdict
 from lyncgate.probe.discovery import XML
 from lyncgate.probe.kit import Home, Kit, Ticket
-from lyncgate.probe.web import Answer, Line
+from lyncgate.probe.web import Line
 
 PORT = "WebTicketServiceWinNegotiate"
 OAUTH = "/WebTicket/oauthtoken"

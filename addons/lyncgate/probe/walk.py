@@ -25,9 +25,10 @@ from lyncgate.probe.record import Record
 from lyncgate.probe.ticket import Credentials
 from lyncgate.probe.web import Web
 from lyncgate.signin.diagnose import diagnose
+from lyncgate.signin.finding import Finding
 from lyncgate.signin.keys import Hasher
 from lyncgate.signin.stages import assemble
-from lyncgate.signin.story import Joined
+from lyncgate.signin.story import Joined, SignIn
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,10 +86,17 @@ async def _walk(kit: Kit, credentials: Credentials | None) -> None:
 def report(record: Record, *, complete: bool = True) -> Report:
     """What came of it. The stages are those of the walk; findings see the tests beside it, too."""
     walk, events = record.events()
-    sign_in = assemble(secrets.token_hex(8), walk, {event.id: Joined.KEY for event in walk})
-    seen = dataclasses.replace(
-        sign_in, user=record.user, events=events, joined=tuple((event.id, Joined.KEY) for event in events)
-    )
+    sign_in: SignIn | None = None
+    findings: tuple[Finding, ...] = ()
+    if walk:
+        joined = {event.id: Joined.KEY for event in events}
+        sign_in = dataclasses.replace(
+            assemble(secrets.token_hex(8), walk, joined),
+            user=record.user,
+            events=events,
+            joined=tuple((event.id, Joined.KEY) for event in events),
+        )
+        findings = diagnose(sign_in)
     return Report(
         user=record.user,
         inside=bool(record.inside),
@@ -97,6 +105,6 @@ def report(record: Record, *, complete: bool = True) -> Report:
         checks=tuple(record.checks),
         events=events,
         sign_in=sign_in,
-        findings=diagnose(seen),
+        findings=findings,
         complete=complete,
     )

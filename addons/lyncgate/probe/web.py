@@ -1,4 +1,5 @@
-"""HTTP as a phone speaks it, each request an event. Nothing is asked twice, followed or decoded.
+"""HTTP as a phone speaks it, each request an event. Nothing is followed or decoded, or asked twice; but for a
+GET on a kept connection that turns out to be closed.
 
 An answer is an `Answer`, whatever came: also none. Connections are kept by lane; NTLM and the tests of
 affinity have connections of their own.
@@ -10,66 +11,19 @@ import asyncio
 import dataclasses
 import ssl
 import time
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import h11
 
-from lyncgate.client.http import FAILURES, Headers, HttpConnection, Reply
-from lyncgate.policy.paths import canonical
+from lyncgate.client.http import FAILURES, Headers, HttpConnection
+from lyncgate.probe.answer import Answer, exchange
 from lyncgate.probe.doors import Doors
 from lyncgate.probe.plan import AGENT, PORTS, Plan
-from lyncgate.probe.record import ORIGIN, Record
-from lyncgate.signin.exchange import Exchange, Outcome, Phase, Source
+from lyncgate.probe.record import Record
+from lyncgate.signin.exchange import Outcome
 from lyncgate.signin.keys import Hasher
-from lyncgate.signin.reading import read
-from lyncgate.signin.seen import HEAD_LIMIT, RequestSeen, ResponseSeen
 
 LARGEST = 1024 * 1024  # bytes of a body; documents have a few KiB
-SERVER = "x-ms-server-fqdn"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
-    """What came. `reply` None: nothing whole; `problem` says why, and is "" else."""
-
-    url: str
-    exchange: Exchange
-    reply: Reply | None
-    problem: str = ""
-
-    @property
-    def status(self) -> int | None:
-        """None: no answer."""
-        return self.reply.status if self.reply else None
-
-    @property
-    def server(self) -> str | None:
-        """The front end that says it answered; None: something else did (an inference, protocol reference
-        §10)."""
-        return self.header(SERVER)
-
-    def header(self, name: str) -> str | None:
-        """The first field of this name."""
-        return self.reply.header(name) if self.reply else None
-
-    @property
-    def body(self) -> bytes:
-        """All of it."""
-        return self.reply.body if self.reply else b""
-
-    @property
-    def html(self) -> bool:
-        """A page, where services of Lync have documents."""
-        return (self.header("content-type") or "").lower().startswith("text/html")
-
-    @property
-    def said(self) -> str:
-        """Status and who answered, for people."""
-        if self.reply is None:
-            return self.problem
-        kind = ", an HTML page" if self.html else ""
-        return f"{self.status} from {self.server or 'something in front of the pool'}{kind}"
 
 
 @dataclasses.dataclass(slots=True)
@@ -134,14 +88,34 @@ class Web:
     ) -> Answer:
         """A request and its answer. `line`: a connection of the caller's; else the lane's is used.
         `seconds`: how long it may take; None: as long as any step."""
+        if line is not None:
+            return (await self._once(line, url, method, headers, body, seconds))[0]
         parts = urlsplit(url)
-        if line is None:
-            key = (parts.scheme, parts.netloc.lower(), lane)
-            line = self._kept.get(key)
-            if line is None or line.connection is None or not line.connection.reusable:
-                if line:
-                    await line.close()
-                line = self._kept[key] = await self.line(url)
+        key = (parts.scheme, parts.netloc.lower(), lane)
+        kept = self._kept.get(key)
+        if kept and kept.connection and kept.connection.reusable:
+            answer, came = await self._once(kept, url, method, headers, body, seconds, told=method != "GET")
+            if came or method != "GET":
+                return answer
+        if kept:  # closed by the server while nobody used it, maybe in this very moment (RFC 9110 §9.2.2)
+            await kept.close()
+        line = self._kept[key] = await self.line(url)
+        return (await self._once(line, url, method, headers, body, seconds))[0]
+
+    async def _once(
+        self,
+        line: Line,
+        url: str,
+        method: str,
+        headers: Headers,
+        body: bytes,
+        seconds: float | None,
+        *,
+        told: bool = True,
+    ) -> tuple[Answer, bool]:
+        """On this connection; and whether the server did anything but close it. `told` False: if it did not,
+        that is no event."""
+        parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         fields = [("User-Agent", AGENT), *headers]
         started, began, reply, problem = time.time(), time.perf_counter(), None, line.problem
@@ -153,81 +127,31 @@ class Web:
             except FAILURES as error:
                 problem, outcome = _why(error), _outcome(error)
         took = time.perf_counter() - began
-        exchange = self._exchange(line, started, took, url, method, target, fields, body, reply)
-        exchange.outcome = outcome
-        self._record.saw(exchange)
-        return Answer(url, exchange, reply, problem)
-
-    def _exchange(
-        self,
-        line: Line,
-        started: float,
-        took: float,
-        url: str,
-        method: str,
-        target: str,
-        fields: Sequence[tuple[str, str]],
-        body: bytes,
-        reply: Reply | None,
-    ) -> Exchange:
-        parts = urlsplit(url)
-        path = canonical(parts.path.encode() or b"/")
-        request = RequestSeen(
-            method=method,
-            scheme=parts.scheme,
-            host=(parts.hostname or "").lower(),
-            path=path,
-            target=target.encode(),
-            headers=_bytes([("Host", parts.netloc), *fields]),
-            body=body[:HEAD_LIMIT],
-            complete=len(body) <= HEAD_LIMIT,
-        )
-        response = None
-        if reply:
-            response = ResponseSeen(
-                status=reply.status,
-                headers=_bytes(reply.headers),
-                body=reply.body[:HEAD_LIMIT],
-                complete=len(reply.body) <= HEAD_LIMIT,
-            )
-        reading = read(self._hasher, request, response, connection=line.id)
-        return Exchange(
-            id=self._record.new_id(),
-            listener=ORIGIN,
-            scheme=parts.scheme,
-            source_ip="",
+        event = exchange(
+            self._record.new_id(),
+            self._plan.user,
+            self._hasher,
             connection=line.id,
             started=started,
+            took=took,
+            url=url,
             method=method,
-            host=request.host,
-            path=path[:256],
-            kind=reading.kind,
-            stage=reading.stage,
-            decision="forward",
-            rule=ORIGIN,
-            sip_user=reading.keys.user,
-            ntlm_user=reading.keys.account,
-            status=reply.status if reply else None,
-            request_bytes=len(body),
-            response_bytes=len(reply.body) if reply else 0,
-            ended_by=Source.UPSTREAM,
-            server_fqdn=reply.header(SERVER) if reply else None,
-            user_agent=AGENT,
-            phases={Phase.TOTAL: took},
-            origin=ORIGIN,
-            keys=dataclasses.replace(reading.keys, user=self._plan.user),
-            facts=reading.facts,
+            target=target,
+            fields=fields,
+            body=body,
+            reply=reply,
         )
+        event.outcome = outcome
+        came = outcome is not Outcome.UPSTREAM_RESET
+        if told or came:
+            self._record.saw(event)
+        return Answer(url, event, reply, problem), came
 
     async def close(self) -> None:
         """Close the kept connections."""
         for line in self._kept.values():
             await line.close()
         self._kept.clear()
-
-
-def _bytes(fields: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in fields]
 
 
 def _why(error: BaseException) -> str:
