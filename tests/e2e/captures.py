@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from lyncgate.observe.journal.reader import Reader
-from lyncgate.observe.journal.schema import Place
+from e2e import clients
+from lyncgate.signin import codec
 from lyncgate.signin.events import Event
 from support.processes import LYNCGATE, Address, Process, wait_until
+
+Kind = TypeVar("Kind", bound=Event)
 
 
 class Captured:
@@ -23,13 +26,18 @@ class Captured:
         self.process = process
         self.out = Path(process.said["out"])
         self.ca = Path(process.said["certificate"])
-        self.reader = Reader(Place.of(self.out / "journal.db"))
 
     def address(self, mode: str) -> Address:
         """Where the first mode that begins so listens."""
         listening: dict[str, list[list[Any]]] = self.process.said["listening"]
         host, port = next(at[0] for name, at in listening.items() if name.startswith(mode))
         return host, port
+
+    @property
+    def front(self) -> clients.Edge:
+        """Its reverse proxies, as the tests' clients see an edge."""
+        http, https = self.address("reverse:http:"), self.address("reverse:https:")
+        return clients.Edge(http[1], https[1], self.ca)
 
     @property
     def warnings(self) -> str:
@@ -44,26 +52,21 @@ class Captured:
         return list({row["id"]: row for row in map(json.loads, lines)}.values())
 
     def events(self) -> list[Event]:
-        """Everything in the journal that belongs to a sign-in."""
-        found = [self.reader.detail(row.id) for row in self.reader.list()]
-        return [event for detail in found if detail for event in detail[0].events]
-
-    def wait_for_events(self, kind: type, count: int = 1) -> None:
-        wait_until(
-            lambda: sum(isinstance(event, kind) for event in self.journaled()) >= count,
-            lambda: f"events of {kind.__name__}: {self.journaled()}",
-        )
-
-    def journaled(self) -> list[Event]:
-        """Every event of the journal, whether or not it belongs to a sign-in."""
-        import sqlite3
-
-        from lyncgate.signin import codec
-
+        """Every event of the journal, oldest first, whether or not it belongs to a sign-in."""
         with contextlib.closing(sqlite3.connect(self.out / "journal.db")) as connection:
-            return [
-                codec.loads(line) for (line,) in connection.execute("SELECT event FROM events ORDER BY seq")
-            ]
+            lines = connection.execute("SELECT event FROM events ORDER BY seq").fetchall()
+        return [codec.loads(line) for (line,) in lines]
+
+    def of(self, kind: type[Kind], /, **fields: object) -> list[Kind]:
+        """The events of that kind that have these fields."""
+        found = (event for event in self.events() if isinstance(event, kind))
+        return [one for one in found if all(getattr(one, name) == wanted for name, wanted in fields.items())]
+
+    def wait_for(self, kind: type[Kind], count: int = 1, /, **fields: object) -> list[Kind]:
+        """The same, as soon as there are `count`."""
+        said = f"{count} of {kind.__name__} with {fields}"
+        wait_until(lambda: len(self.of(kind, **fields)) >= count, lambda: f"{said}: {self.events()}")
+        return self.of(kind, **fields)
 
 
 @contextlib.contextmanager

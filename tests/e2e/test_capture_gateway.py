@@ -59,15 +59,13 @@ def test_a_sign_in_is_seen_with_its_stages_and_nothing_stays(routed: Routed, tmp
     assert state(routed.router) == before
     assert not list(Path("/run").glob(f"lyncgate-capture-{inode(routed.router)}*"))
 
-    events = capture.events()
-    queries = {event.name: event for event in events if isinstance(event, DnsQuery)}
+    queries = {event.name: event for event in capture.of(DnsQuery)}
     discover = queries["lyncdiscover.contoso.example"]
     assert discover.answers == ("CNAME lyncweb.contoso.example", f"A {LAB}")
     assert queries["lyncdiscoverinternal.contoso.example"].rcode == "NXDOMAIN"
-    web_events = [event for event in events if isinstance(event, Exchange)]
-    assert {event.scheme for event in web_events} == {"http", "https"}
-    assert {event.source_ip for event in web_events} == {PHONE}
-    handshakes = [event for event in events if isinstance(event, Handshake)]
+    assert {event.scheme for event in capture.of(Exchange)} == {"http", "https"}
+    assert {event.source_ip for event in capture.of(Exchange)} == {PHONE}
+    handshakes = capture.of(Handshake)
     assert {(event.side, event.outcome.value) for event in handshakes} == {("upstream", "ok")}
     assert handshakes[0].address == f"{LAB}:443"
     assert handshakes[0].certificate
@@ -122,8 +120,7 @@ def test_other_tables_stay_and_only_the_phones_traffic_is_taken(routed: Routed, 
             assert done.returncode == 7, done.stderr  # could not connect
             router.run("curl", "-sS", "--max-time", "5", "-o", "/dev/null", f"http://{LAB}/")  # not taken
             routed.phone.run("curl", "-sS", "--max-time", "5", "-o", "/dev/null", f"http://{LAB}/Dialin")
-            capture.wait_for_events(Exchange)
-            exchanges = [event for event in capture.journaled() if isinstance(event, Exchange)]
+            exchanges = capture.wait_for(Exchange)
             assert {(event.source_ip, event.path) for event in exchanges} == {(PHONE, "/dialin")}
             capture.stop()
         assert state(router) == before
@@ -140,8 +137,7 @@ def test_ipv6_is_captured_too(routed: Routed, tmp_path: Path) -> None:
         command = ["curl", "-sS", "--max-time", "5", "-o", "/dev/null", f"http://[{LAB_V6}]/"]
         reached = [*routed.phone.prefix, *command]
         wait_until(lambda: subprocess.run(reached, check=False).returncode == 0, "the server by IPv6")
-        capture.wait_for_events(Exchange)
-        exchange = next(event for event in capture.journaled() if isinstance(event, Exchange))
+        (exchange,) = capture.wait_for(Exchange)[:1]
         assert exchange.source_ip == "fd71:1::2"
         assert exchange.host == f"[{LAB_V6}]"
         capture.stop()

@@ -129,7 +129,7 @@ class LiveTable(Show):
         code = io.StringIO()
         wireguard.qr_code(tunnel).terminal(code, compact=True)
         self.console.print("\nin the phone's WireGuard app: add a tunnel by QR code, or with this text")
-        self.console.print(Text(code.getvalue(), "bright_white on black"))
+        self.console.print(Text(code.getvalue(), "bright_white on black"), soft_wrap=True)
         self.console.print(Text(tunnel + "\n", "dim"))
 
     def changed(self, rows: Sequence[SignInRow]) -> None:

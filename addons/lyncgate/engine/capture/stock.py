@@ -71,6 +71,7 @@ class StockCapture:
 
     def done(self) -> None:
         if self._journal is not None:
+            self._journal.flush()
             self._journal.close()
 
     # What the journal tells, from its own thread.
