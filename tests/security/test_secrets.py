@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import logging
+import sqlite3
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client.exposition import generate_latest
 
-from lyncgate.policy.policy import AccessLog
+from lyncgate.policy.policy import AccessLog, Journal
 from support.edge import DISCOVER, edge, policy
 from support.origin import members
 from support.rawhttp import get, post
@@ -91,7 +93,8 @@ def test_no_secret_is_told(kind: str, tmp_path: Path, caplog: pytest.LogCaptureF
         nonlocal told
         async with members(1) as origins:
             rules = policy(origins, body_limit=500, poll=0.2)
-            rules = dataclasses.replace(rules, access_log=AccessLog(str(log), kind))
+            kept = Journal(str(tmp_path / "journal.db"))
+            rules = dataclasses.replace(rules, access_log=AccessLog(str(log), kind), journal=kept)
             async with edge(rules) as it:
                 answer = (
                     f"HTTP/1.1 200 OK\r\nSet-Cookie: b={SECRETS['set-cookie']}\r\n"
@@ -111,12 +114,17 @@ def test_no_secret_is_told(kind: str, tmp_path: Path, caplog: pytest.LogCaptureF
                 await it.forgotten()
                 told = generate_latest(it.running.metrics.registry).decode()
                 told += repr(it.records)
+                assert it.running.journal.flush()
                 assert len(it.records) > 20
 
     asyncio.run(check())
     written = log.read_text()
     assert len(written.splitlines()) > 20
     told += written + caplog.text
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
+        events = journal.execute("SELECT event FROM events").fetchall()
+    assert len(events) > 20
+    told += "".join(file.read_bytes().decode("latin-1") for file in tmp_path.glob("journal.db*"))
     assert "www.contoso.example" in told, "what is no secret is there"
     for name, secret in SECRETS.items():
         for form in forms(secret):

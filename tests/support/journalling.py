@@ -119,6 +119,7 @@ def write(path: str, first: int, count: int, rate: float) -> None:
     done = {
         "sent": sent,
         "seconds": seconds,
+        "cpu": time.process_time(),
         "behind": behind,
         "written": told.written,
         "settled": len(told.settled),

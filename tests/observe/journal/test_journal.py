@@ -121,8 +121,6 @@ def test_on_a_full_disk_it_drops_and_counts_and_goes_on_when_there_is_room(small
 def test_it_begins_on_a_disk_that_is_full(small_disk: Path) -> None:
     """An edge must start, journal or not."""
     path = small_disk / "journal.db"
-    key_only = small_disk / "journal.db.key"
-    key_only.write_bytes(b"k" * 32)
     fill = small_disk / "fill"
     with fill.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:

@@ -6,6 +6,8 @@ restart. Without a file the key lives as long as the process.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -14,6 +16,8 @@ from lyncgate.observe.journal.schema import JournalError
 from lyncgate.signin.keys import Hasher
 
 KEY_BYTES = 32
+
+log = logging.getLogger(__name__)
 
 
 def key_file(path: str | Path) -> Path:
@@ -25,7 +29,15 @@ def hasher_of(path: str | Path | None) -> Hasher:
     """`path`: the journal's; None: one in memory. Raises OSError if there is no key and none can be made."""
     if path is None:
         return Hasher(secrets.token_bytes(KEY_BYTES))
-    return Hasher(_read(key_file(path)) or _make(key_file(path)))
+    try:
+        return Hasher(_read(key_file(path)) or _make(key_file(path)))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+    log.warning(
+        "%s: the disk is full; until a restart hashes are made with a key of their own", key_file(path)
+    )
+    return Hasher(secrets.token_bytes(KEY_BYTES))
 
 
 def existing_hasher(path: Path) -> Hasher | None:

@@ -11,6 +11,7 @@ import collections
 import logging
 import os
 import secrets
+import time
 
 from lyncgate.observe.journal import rows
 from lyncgate.observe.journal.observer import JournalObserver
@@ -25,9 +26,10 @@ log = logging.getLogger(__name__)
 
 LEASE = 4.0  # seconds until another writer may take over
 RENEW = 1.5
-EVERY = 0.5  # seconds between two looks at what has changed
+EVERY = 0.5  # seconds between two looks at what has changed, at least
+IDLE_SHARE = 5.0  # times that a look took before the next one: the event loop shares the interpreter
 FED_AT_ONCE = 2000  # events
-TRACKED = 30_000  # events held in memory, about 2 kB each
+TRACKED = 20_000  # events held in memory, about 2 kB each
 AROUND = 100  # sign-ins that diagnosis may compare with
 COMPLAIN_EVERY = 60.0  # seconds
 RESUME_AFTER = 10.0  # seconds until stitching that has failed begins anew
@@ -42,7 +44,7 @@ class Stitcher:
         self._until = 0.0  # the lease's end, Unix seconds
         self._tracker: Tracker | None = None  # None: somebody else stitches
         self._seq = 0  # of the last event that the tracker has
-        self._looked = 0.0
+        self._look_at = 0.0  # monotonic
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
         self._around: collections.OrderedDict[str, SignIn] = collections.OrderedDict()
@@ -59,12 +61,15 @@ class Stitcher:
             return False
         events = store.events_after(self._seq, FED_AT_ONCE)
         for seq, event in events:
-            self._feed(self._tracker, event, now)
+            if event:
+                self._feed(self._tracker, event, now)
             self._seq = seq
         more = len(events) == FED_AT_ONCE
-        if at_once or now - self._looked >= EVERY or now < self._looked:
-            self._looked = now
+        if at_once or time.monotonic() >= self._look_at:
+            begun = time.monotonic()
             self._look(self._tracker, store, now)
+            took = time.monotonic() - begun
+            self._look_at = begun + max(EVERY, IDLE_SHARE * took)
         if self._pending or self._gone:
             settled = store.put(self._pending.values(), self._gone)
             self._pending.clear()

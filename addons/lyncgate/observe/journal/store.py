@@ -41,6 +41,7 @@ class Store:
         self.place = place
         self._connection = open_to_write(place)
         self._inode = _inode(place)
+        self._written: dict[str, Event] = {}  # by its line: what was written last need not be read
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -68,13 +69,14 @@ class Store:
                 at = event.started if math.isfinite(event.started) else 0.0
                 connection.execute(_FIRST if is_open else _WHOLE, {"id": event.id, "at": at, "event": line})
             connection.executemany(_SET, state.items())
+        self._written = {line: event for event, line in events}
 
-    def events_after(self, seq: int, limit: int) -> list[tuple[int, Event]]:
-        """In the order of writing, whoever wrote them. What can't be read is left out."""
+    def events_after(self, seq: int, limit: int) -> list[tuple[int, Event | None]]:
+        """In the order of writing, whoever wrote them. None: of a newer version's kind."""
         found = self._connection.execute(
             "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
         )
-        return [(seq, event) for seq, line in found if (event := rows.event(line))]
+        return [(seq, self._written.pop(line, None) or rows.event(line)) for seq, line in found]
 
     def last_seq(self) -> int:
         return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])

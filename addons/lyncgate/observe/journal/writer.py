@@ -29,7 +29,7 @@ from lyncgate.signin import codec
 from lyncgate.signin.events import Event
 from lyncgate.signin.pseudonyms import pseudonymise
 
-BUFFERED_EVENTS = 20_000  # about 40 MB: half a minute of the fastest edge
+BUFFERED_EVENTS = 10_000  # about 20 MB: ten seconds of the fastest edge
 BATCH = 2000  # events a transaction
 GATHER = 0.1  # seconds that an event may wait for company
 PRUNE_EVERY = 5.0  # seconds
@@ -51,8 +51,11 @@ class Journal:
         clock: Callable[[], float] = time.time,
         limit: int = BUFFERED_EVENTS,
     ) -> None:
-        self.hasher = hasher_of(rules.path)
         self.place = Place.of(rules.path)
+        self._store: Store | None = None  # the thread's own, from when it runs
+        with contextlib.suppress(sqlite3.OperationalError):  # locked or full: the thread tries again
+            self._store = Store(self.place)
+        self.hasher = hasher_of(rules.path)  # now: a key beside a file says that it was a journal before
         self._rules = rules
         self._observer = observer
         self._clock = clock
@@ -63,7 +66,6 @@ class Journal:
         self._wake = threading.Event()
         self._closing = False
         # The thread's own.
-        self._store: Store | None = None
         self._stitcher = Stitcher(observer)
         self._following = Following(self.hasher)
         self._batch: list[tuple[Event, str]] = []
@@ -71,8 +73,6 @@ class Journal:
         self._retry_at = 0.0  # monotonic
         self._failing = False  # said so already
         self._pruned = 0.0  # monotonic
-        with contextlib.suppress(sqlite3.OperationalError):  # locked or full: the thread tries again
-            self._store = Store(self.place)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
