@@ -21,9 +21,8 @@ import bisect
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from lyncgate.signin.events import Event
 from lyncgate.signin.story import Joined
-from lyncgate.signin.strands import Strand
+from lyncgate.signin.strands import Anchor, Key, Strand
 
 IDLE = 60.0  # seconds: a phone waits that long for a connection that nobody answers
 QUIET = 10.0  # seconds: who asks the same again after that long was told to by a person
@@ -57,11 +56,17 @@ class Attempt:
     registering: list[tuple[float, float, str]] = dataclasses.field(default_factory=list)
     sessions: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     connections: set[tuple[str, str]] = dataclasses.field(default_factory=set)  # shared ones
-    attached: list[tuple[Strand, Joined]] = dataclasses.field(default_factory=list)  # see `signin.loose`
+    ties: set[Key] = dataclasses.field(default_factory=set)
+    anchor: Anchor = (9, 0.0, "")
+    staged: bool = False  # there is a step of a sign-in in it; else it is none
 
     def add(self, strand: Strand, why: Joined) -> None:
         if not self.strands:
             self.start, self.end = strand.start, strand.end
+            self.anchor = strand.anchor
+        self.anchor = min(self.anchor, strand.anchor)
+        self.ties |= strand.ties
+        self.staged |= strand.staged
         self.strands.append((strand, why))
         self.start = min(self.start, strand.start)
         self.end = max(self.end, strand.end)
@@ -88,39 +93,51 @@ class Attempt:
             self.sessions.append(strand.session)
 
     @property
-    def events(self) -> list[tuple[float, Event, Joined]]:
-        """All that belongs to it: corrected time, event, why."""
-        both = (*self.strands, *self.attached)
-        return [(when, event, why) for strand, why in both for when, event in strand.events]
-
-    @property
-    def id(self) -> str:
-        """The id of its first exchange; without one, of its first handshake, trace record, DNS query. So it
-        stays the same when traces and DNS queries are added later, as they usually are."""
-        return min((_RANK[event.type], when, event.id) for when, event, _ in self.events)[2]
+    def home(self) -> str:
+        """Id of the event by which the attempt is known."""
+        return self.anchor[2]
 
 
-_RANK = {"exchange": 0, "handshake": 1, "sip": 2, "trace": 2, "dns": 3}
+def again(
+    person: str | None, had: Iterable[Attempt], added: Sequence[Strand], removed: Sequence[Strand]
+) -> tuple[list[Attempt], list[Attempt]]:
+    """What becomes of a person's attempts `had` when strands are added and removed: those that are no more,
+    and those instead. Only attempts that the strands can have to do with are put together anew."""
+    changed = (*added, *removed)
+    since = min(strand.start for strand in changed) - 2 * IDLE - CLOCK
+    ties = {tie for strand in changed for tie in strand.ties}
+    tickets = {ticket for strand in changed for ticket in strand.tickets}
+    old = [a for a in had if a.end >= since or a.ties & ties or a.tickets & tickets]
+    strands = {strand for attempt in old for strand, _ in attempt.strands} - set(removed) | set(added)
+    return old, attempts(person, strands)
 
 
 def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
-    """The sign-ins that these strands of one person (None: nobody is named) make."""
+    """The sign-ins that these strands of one person (None: nobody is named) make. What is no step of one, and
+    fits none, is an attempt that is not `staged`."""
     ordered = sorted(found, key=lambda strand: strand.order)
     bodies = [(strand.start, strand.agents) for strand in ordered if strand.beyond is not None]
     made: list[Attempt] = []
+    alive: list[Attempt] = []
     by_ticket: dict[str, Attempt] = {}
-    by_tie: dict[tuple[str, str], Attempt] = {}
+    by_tie: dict[Key, Attempt] = {}
     for strand in ordered:
         if not strand.web:
             continue
-        attempt, why = _place(strand, made, by_ticket, by_tie)
+        alive = [attempt for attempt in alive if attempt.end + IDLE >= strand.start]
+        attempt, why = _place(strand, alive[: -RECENT - 1 : -1], by_ticket, by_tie)
         if attempt is None:
-            if not strand.staged:
-                continue  # what is no step of a sign-in makes none
-            attempt, why = _opened(strand, made), Joined.KEY
+            attempt, why = _opened(strand, alive), Joined.KEY
+            made.append(attempt)
+            if not strand.staged:  # nothing may join what is no sign-in
+                attempt.add(strand, why)
+                continue
         if strand.finds and strand.beyond is None:
             _note_round(attempt, strand)
         attempt.add(strand, why)
+        if attempt not in alive:
+            alive.append(attempt)
+            alive.sort(key=lambda one: one.strands[0][0].order)
         if attempt.beyond is None:
             attempt.awaited = _is_awaited(attempt, bodies)
         for ticket in strand.tickets:
@@ -129,7 +146,7 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
             by_tie[tie] = attempt
     traces = [strand for strand in ordered if not strand.web]
     if traces:
-        _place_traces(person, traces, made)
+        made += _place_traces(person, traces, [attempt for attempt in made if attempt.staged])
     for attempt in made:
         _tell_why(attempt)
     return made
@@ -146,13 +163,13 @@ def _is_awaited(attempt: Attempt, bodies: list[tuple[float, set[str]]]) -> bool:
 
 def _place(
     strand: Strand,
-    made: Sequence[Attempt],
+    alive: Sequence[Attempt],
     by_ticket: dict[str, Attempt],
-    by_tie: dict[tuple[str, str], Attempt],
+    by_tie: dict[Key, Attempt],
 ) -> tuple[Attempt | None, Joined]:
+    """`alive`: the latest first."""
     keyed = [by_tie[tie] for tie in strand.ties if tie in by_tie]
     keyed += [by_ticket[ticket] for ticket in strand.tickets if ticket in by_ticket]
-    alive = [attempt for attempt in reversed(made[-RECENT:]) if attempt.end + IDLE >= strand.start]
     if keyed:
         linked = max(keyed, key=lambda attempt: attempt.start)
         anew = _begun_anew(strand, linked, alive)
@@ -231,14 +248,14 @@ def _note_round(attempt: Attempt, strand: Strand) -> None:
         attempt.rounds.append([strand])
 
 
-def _opened(strand: Strand, made: list[Attempt]) -> Attempt:
+def _opened(strand: Strand, alive: Sequence[Attempt]) -> Attempt:
     """A new attempt. If it begins in the middle, and another attempt had a round of discovery too many, that
     was its own."""
     attempt = Attempt(strand.person)
     if strand.beyond is not None and not strand.finds:
-        for other in reversed(made[-RECENT:]):
+        for other in reversed(alive[-RECENT:]):
             spare = other.rounds[1:]
-            if spare and _fit(strand, other) == 0 and other.end + IDLE >= strand.start:
+            if spare and _fit(strand, other) == 0:
                 rest = Attempt(other.person, rounds=[other.rounds[0], *spare[1:]])
                 attempt.rounds = [spare[0]]
                 for one, why in other.strands:
@@ -246,29 +263,30 @@ def _opened(strand: Strand, made: list[Attempt]) -> Attempt:
                 for field in dataclasses.fields(Attempt):
                     setattr(other, field.name, getattr(rest, field.name))
                 break
-    made.append(attempt)
     return attempt
 
 
 # -- traces ---------------------------------------------------------------------------------------------
 
 
-def _place_traces(person: str | None, traces: Sequence[Strand], made: list[Attempt]) -> None:
-    by_tie: dict[tuple[str, str], Attempt] = {}
-    web = list(made)
+def _place_traces(person: str | None, traces: Sequence[Strand], web: list[Attempt]) -> list[Attempt]:
+    """Adds traces to the attempts that they tell of; returns those that only traces tell of."""
+    by_tie: dict[Key, Attempt] = {}
+    made = list(web)
     # Those that register first: they tell which endpoint is whose.
     for strand in sorted(traces, key=lambda s: (not s.registering, not s.endpoints, s.order)):
         tied = [by_tie[tie] for tie in strand.ties if tie in by_tie]
-        attempt = tied[0] if tied else _covering(strand, web, made)
+        attempt = tied[0] if tied else _covering(strand, made)
         if attempt is None:
             attempt = Attempt(person)
             made.append(attempt)
         attempt.add(strand, Joined.KEY if tied else Joined.USER)
         for tie in strand.ties:
             by_tie[tie] = attempt
+    return made[len(web) :]
 
 
-def _covering(strand: Strand, web: Sequence[Attempt], made: Sequence[Attempt]) -> Attempt | None:
+def _covering(strand: Strand, made: Sequence[Attempt]) -> Attempt | None:
     """The attempt that a strand of a trace tells of. Its endpoint decides; if that is unknown yet, when it
     was, and where."""
     near = [attempt for attempt in made if attempt.start - CLOCK <= strand.start <= attempt.end + IDLE]

@@ -7,178 +7,321 @@ nobody known.
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable
 
 from lyncgate.lync import names
-from lyncgate.signin.attempts import CLOCK, IDLE, Attempt, attempts, names_of
+from lyncgate.signin.attempts import CLOCK, IDLE, QUIET, Attempt, again, names_of
 from lyncgate.signin.events import DnsQuery
+from lyncgate.signin.nearby import Nearby, Question
 from lyncgate.signin.story import Joined
 from lyncgate.signin.strands import Strand
 
-NEAR = 12  # attempts looked at on either side of a moment
+
+@dataclasses.dataclass(slots=True)
+class _Known:
+    """An attempt on its lines. `look`: what choices depend on, beside its end."""
+
+    attempt: Attempt
+    look: object
+    clients: tuple[str, ...]
+    names: dict[str, float]  # name → when it was used
 
 
-class _Line:
-    """Attempts in order of a time, to find those near a moment."""
+class Loose:
+    """All that is loose, and where it went. Attempts are called by their `home`."""
 
     def __init__(self) -> None:
-        self.at: list[tuple[float, int]] = []
-        self.attempts: list[Attempt] = []
+        self.given: dict[str, dict[Strand, Joined]] = {}  # attempt → what it was given
+        self.nobodys = _Rest(_of_exchanges)  # by client
+        self.unheard = _Rest(_of_queries)  # by asker and domain: queries that nothing followed
+        self._known: dict[str, _Known] = {}
+        self._by_client: dict[str, Nearby] = {}
+        self._by_name: dict[str, Nearby] = {}
+        self._touched: set[str] = set()  # attempts that were given something else
+        self._touched_clients: dict[str, None] = {}
+        self._touched_names: dict[str, None] = {}
 
-    def add(self, when: float, attempt: Attempt) -> None:
-        self.at.append((when, len(self.attempts)))
-        self.attempts.append(attempt)
+    def add(self, strand: Strand) -> None:
+        self._line_of(strand).add(strand)
+        self._leave(strand, True)
 
-    def near(self, when: float) -> list[tuple[float, Attempt]]:
-        """Up to NEAR before and after `when`; call `sort` first."""
-        middle = bisect.bisect_left(self.at, (when, 0))
-        return [(at, self.attempts[number]) for at, number in self.at[max(0, middle - NEAR) : middle + NEAR]]
+    def remove(self, strand: Strand) -> None:
+        line = self._line_of(strand)
+        which = line.chosen.get(strand)
+        line.remove(strand)
+        if which is None:
+            self._leave(strand, False)
+        else:
+            self._take_back(strand, which)
+
+    def put(self, attempt: Attempt) -> None:
+        """There is an attempt, or it was put together anew."""
+        if not attempt.staged:
+            return
+        which, look, known = attempt.home, _look(attempt), self._known.get(attempt.home)
+        if known is not None and known.look == look:
+            known.attempt = attempt
+            for client in known.clients:
+                self._client_line(client).lengthen(which, attempt)
+            for name in known.names:
+                self._name_line(name).lengthen(which, attempt)
+            return
+        if known is not None:
+            self._take(known, which)
+        clients: tuple[str, ...] = ()
+        if attempt.person is not None:
+            clients = tuple(sorted(attempt.clients)) or ("",)  # a HAR may tell no addresses
+        self._known[which] = known = _Known(attempt, look, clients, names_of(attempt))
+        for client in clients:
+            self._client_line(client).put(which, attempt, attempt.start)
+        for name, used in known.names.items():
+            self._name_line(name).put(which, attempt, used)
+
+    def take(self, attempt: Attempt) -> None:
+        """There is no such attempt any more. Its home may be another's by now."""
+        known = self._known.get(attempt.home)
+        if known is not None and known.attempt is attempt:
+            del self._known[attempt.home]
+            self._take(known, attempt.home)
+
+    def forget(self, which: str) -> None:
+        """An attempt is long over. Nobody's choice is changed by it."""
+        known = self._known.pop(which, None)
+        self.given.pop(which, None)
+        if known is not None:
+            for client in known.clients:
+                self._by_client[client].forget(which, known.attempt.start)
+            for name, used in known.names.items():
+                self._by_name[name].forget(which, used)
+
+    def drop(self, strands: Iterable[Strand]) -> None:
+        """Forget strands; first `forget` the attempts that they were given to, or are."""
+        for strand in strands:
+            self._line_of(strand).drop(strand)
+            if (key := _rest_key(strand)) is not None:
+                self._rest_of(strand).drop(key, strand)
+
+    def tidy(self) -> None:
+        """Forget addresses and names of which nothing is left."""
+        for lines in (self._by_client, self._by_name):
+            for key in [key for key, line in lines.items() if line.is_empty]:
+                del lines[key]
+
+    def settle(self) -> tuple[set[str], list[Attempt], list[Attempt]]:
+        """Gives everything to whom it fits. Returns which attempts were given other things than before; the
+        attempts of nobody known that are no more, and those that are new."""
+        for client in self._touched_clients:
+            self._settle(self._by_client, client, Joined.ADDRESS if client else Joined.TIME)
+        self._touched_clients = {}
+        gone, new = self.nobodys.settle()
+        homes = {attempt.home for attempt in new}
+        for attempt in gone:
+            if attempt.home not in homes:
+                self.take(attempt)
+        for attempt in new:
+            self.put(attempt)
+        for name in self._touched_names:
+            self._settle(self._by_name, name, None)
+        self._touched_names = {}
+        gone_too, new_too = self.unheard.settle()
+        touched, self._touched = self._touched, set()
+        return touched, [*gone, *gone_too], [*new, *new_too]
+
+    def _take(self, known: _Known, which: str) -> None:
+        for client in known.clients:
+            self._client_line(client).take(which, known.attempt.start)
+        for name, used in known.names.items():
+            self._name_line(name).take(which, used)
+
+    def _settle(self, lines: dict[str, Nearby], key: str, why: Joined | None) -> None:
+        line = lines[key]
+        for strand, old, new in line.settle():
+            if old is not None:
+                self._take_back(strand, old)
+            else:
+                self._leave(strand, False)
+            if new is None:
+                self._leave(strand, True)
+                continue
+            self._touched.add(new)
+            itself = bool(strand.clients & self._known[new].attempt.clients)
+            reason = why or (Joined.ADDRESS if itself else Joined.TIME)
+            self.given.setdefault(new, {})[strand] = reason
+
+    def _take_back(self, strand: Strand, which: str) -> None:
+        self._touched.add(which)
+        given = self.given[which]
+        del given[strand]
+        if not given:
+            del self.given[which]
+
+    def _leave(self, strand: Strand, is_left: bool) -> None:
+        if (key := _rest_key(strand)) is not None:
+            self._rest_of(strand).set(key, strand, is_left)
+
+    def _rest_of(self, strand: Strand) -> _Rest:
+        return self.unheard if isinstance(strand.events[0][1], DnsQuery) else self.nobodys
+
+    def _line_of(self, strand: Strand) -> Nearby:
+        event = strand.events[0][1]
+        if isinstance(event, DnsQuery):
+            return self._name_line(event.name)
+        return self._client_line(_client(strand))
+
+    def _client_line(self, client: str) -> Nearby:
+        self._touched_clients[client] = None
+        line = self._by_client.get(client)
+        if line is None:
+            line = self._by_client[client] = Nearby(_by_address, _finds)
+        return line
+
+    def _name_line(self, name: str) -> Nearby:
+        self._touched_names[name] = None
+        line = self._by_name.get(name)
+        if line is None:
+            line = self._by_name[name] = Nearby(_by_name, _queried)
+        return line
 
 
-def attach(made: Sequence[Attempt], loose: Iterable[Strand]) -> list[Attempt]:
-    """Gives loose strands to the attempts `made` (their `attached` is filled anew) and returns the attempts
-    that are made of loose strands alone."""
-    for attempt in made:
-        attempt.attached = []
-    web: list[Strand] = []
-    dns: list[Strand] = []
-    for one in sorted(loose, key=lambda one: one.order):
-        (dns if isinstance(one.events[0][1], DnsQuery) else web).append(one)
-    nobodys = _attach_web(made, [one for one in web if one.web])
-    everybodys = [*made, *nobodys]
-    return [*nobodys, *_attach_dns(everybodys, dns)]
+class _Rest:
+    """Loose strands that fit nowhere, and the attempts that they are themselves."""
+
+    def __init__(self, make: Callable[[list[Attempt], list[Strand], list[Strand]], _Made]) -> None:
+        self._make = make
+        self._left: dict[tuple[str, str], dict[Strand, None]] = {}
+        self._changes: dict[tuple[str, str], dict[Strand, bool]] = {}
+        self._attempts: dict[tuple[str, str], list[Attempt]] = {}
+
+    def set(self, key: tuple[str, str], strand: Strand, is_left: bool) -> None:
+        self._changes.setdefault(key, {})[strand] = is_left
+
+    def drop(self, key: tuple[str, str], strand: Strand) -> None:
+        left = self._left.get(key, {})
+        if strand in left:
+            del left[strand]
+            self._attempts[key] = [
+                attempt for attempt in self._attempts[key] if attempt.strands[0][0] is not strand
+            ]
+            if not left:
+                del self._left[key], self._attempts[key]
+
+    def settle(self) -> _Made:
+        """Attempts that are no more, and those that are new."""
+        gone: list[Attempt] = []
+        new: list[Attempt] = []
+        for key, changes in self._changes.items():
+            left = self._left.setdefault(key, {})
+            added = [strand for strand, is_left in changes.items() if is_left and strand not in left]
+            removed = [strand for strand, is_left in changes.items() if not is_left and strand in left]
+            for strand in removed:
+                del left[strand]
+            left.update(dict.fromkeys(added))
+            if not added and not removed:
+                continue
+            had = self._attempts.get(key, [])
+            old, made = self._make(had, added, removed)
+            gone += old
+            new += made
+            self._attempts[key] = [attempt for attempt in had if attempt not in old] + made
+            if not left:
+                del self._left[key], self._attempts[key]
+        self._changes = {}
+        return gone, new
+
+
+type _Made = tuple[list[Attempt], list[Attempt]]
+
+
+def _rest_key(strand: Strand) -> tuple[str, str] | None:
+    """Among what it is if it fits nowhere. None: it is nothing then."""
+    event = strand.events[0][1]
+    if not isinstance(event, DnsQuery):
+        return _client(strand), ""
+    domain = _domain(event.name)
+    return (_client(strand), domain) if domain is not None else None
+
+
+def _look(attempt: Attempt) -> object:
+    return (
+        attempt.start,
+        attempt.home,
+        frozenset(attempt.agents),
+        frozenset(attempt.clients),
+        frozenset(attempt.asked),
+        frozenset(attempt.connections),
+        tuple(sorted(names_of(attempt).items())),
+    )
 
 
 # -- HTTP and handshakes: by address --------------------------------------------------------------------
 
 
-def _attach_web(made: Sequence[Attempt], web: Sequence[Strand]) -> list[Attempt]:
-    if not web:
-        return []
-    by_client: dict[str, _Line] = {}
-    for attempt in sorted(made, key=lambda a: (a.start, a.strands[0][0].order)):
-        for client in attempt.clients:
-            by_client.setdefault(client, _Line()).add(attempt.start, attempt)
-    taken: dict[int, set[tuple[str, str]]] = {}
-    left: dict[str, list[Strand]] = {}
-    for one in web:
-        client = min(one.clients, default="")
-        line = by_client.get(client)
-        near = line.near(one.start) if line is not None else []
-        best: tuple[float, ...] | None = None
-        chosen: Attempt | None = None
-        for _, attempt in near:
-            score = _by_address(one, attempt, taken)
-            if score is not None and (best is None or score < best):
-                best, chosen = score, attempt
-        if chosen is None:
-            left.setdefault(client, []).append(one)
-            continue
-        chosen.attached.append((one, Joined.ADDRESS))
-        taken.setdefault(id(chosen), set()).update(find.asked for find in one.finds)
-    made_of_left = [attempt for strands in left.values() for attempt in attempts(None, strands)]
-    return [attempt for attempt in made_of_left if any(one.staged for one, _ in attempt.strands)]
+def _client(strand: Strand) -> str:
+    return min(strand.clients, default="")
 
 
-def _by_address(
-    one: Strand, attempt: Attempt, taken: dict[int, set[tuple[str, str]]]
-) -> tuple[float, ...] | None:
-    """How far it is from an attempt: a connection that both used, agent, names, seconds. None: can't be."""
-    if not attempt.start - IDLE <= one.start <= attempt.end + IDLE:
-        return None
+def _finds(strand: Strand) -> Iterable[Question]:
+    return [find.asked for find in strand.finds]
+
+
+def _by_address(line: Nearby, one: Strand, attempt: Attempt, at: float) -> tuple[float, ...] | None:
+    """A connection that both used, agent, names, seconds."""
     agent = 1
     if one.agents and attempt.agents:
         agent = 0 if one.agents & attempt.agents else 2
     if agent == 2 and (attempt.asked or one.beyond is not None):
         return None
     known = names_of(attempt)
-    strange = not all(host in known for host in one.hosts)
-    if strange and any(names.is_lyncdiscover(host) for host in one.hosts if host not in known):
+    strange = [host for host in one.hosts if host not in known]
+    if any(names.is_lyncdiscover(host) for host in strange):
         return None  # another domain's
-    questions = {find.asked for find in one.finds}
-    again = bool(questions) and bool(
-        questions & attempt.asked.keys() or questions & taken.get(id(attempt), set())
-    )
-    before = one.start - attempt.start if one.start > attempt.start else 0.0
+    asks = {find.asked for find in one.finds}
+    had = bool(asks & attempt.asked.keys())
     away = max(0.0, attempt.start - one.start, one.start - attempt.end)
-    late = before if questions else 0.0  # discovery comes first
-    return not (one.shared & attempt.connections), agent, again, strange, away + late
+    late = max(0.0, one.start - attempt.start) if asks else 0.0  # discovery comes first
+    return not (one.shared & attempt.connections), agent, had, bool(strange), away + late
+
+
+def _of_exchanges(had: list[Attempt], added: list[Strand], removed: list[Strand]) -> _Made:
+    return again(None, had, added, removed)
 
 
 # -- DNS: by name ---------------------------------------------------------------------------------------
 
 
-def _attach_dns(made: Sequence[Attempt], dns: Sequence[Strand]) -> list[Attempt]:
-    if not dns:
-        return []
-    by_name: dict[str, _Line] = {}
-    for attempt in sorted(made, key=lambda a: (a.start, a.strands[0][0].order)):
-        for name, when in names_of(attempt).items():
-            by_name.setdefault(name, _Line()).add(when, attempt)
-    for line in by_name.values():
-        line.at.sort()
-    asked: dict[int, set[tuple[str, str]]] = {}
-    itself: set[int] = set()  # attempts whose device is seen asking: they take no query from elsewhere
-    others: list[Strand] = []
-    for one in dns:  # queries of devices first, then those of resolvers, which may be anybody's
-        asker = _by_name(one, by_name, asked, lambda a, client: client in a.clients)
-        if asker is None:
-            others.append(one)
-        else:
-            asker.attached.append((one, Joined.ADDRESS))
-            itself.add(id(asker))
-    left: dict[tuple[str, str], list[Strand]] = {}
-    for one in others:
-        asker = _by_name(one, by_name, asked, lambda a, _: id(a) not in itself)
-        if asker is not None:
-            asker.attached.append((one, Joined.TIME))
-        elif domain := _domain(_query(one).name):
-            left.setdefault((_query(one).keys.client or "", domain), []).append(one)
-    return [attempt for queries in left.values() for attempt in _only_dns(queries)]
+def _queried(strand: Strand) -> Iterable[Question]:
+    event = strand.events[0][1]
+    return [(event.name, event.kind)] if isinstance(event, DnsQuery) else []
 
 
-def _by_name(
-    one: Strand,
-    by_name: dict[str, _Line],
-    asked: dict[int, set[tuple[str, str]]],
-    may: Callable[[Attempt, str | None], bool],
-) -> Attempt | None:
-    """The attempt that used the name soonest after the query, and did not ask for it yet."""
-    query = _query(one)
-    line = by_name.get(query.name)
-    question = (query.name, query.kind)
-    best: tuple[float, ...] | None = None
-    chosen: Attempt | None = None
-    for used, attempt in line.near(one.start) if line is not None else ():
-        if not attempt.start - IDLE <= one.start <= attempt.end + IDLE or not may(attempt, query.keys.client):
-            continue
-        late = one.start > used + CLOCK
-        score = (late, question in asked.get(id(attempt), ()), abs(used - one.start))
-        if best is None or score < best:
-            best, chosen = score, attempt
-    if chosen is not None:
-        asked.setdefault(id(chosen), set()).add(question)
-    return chosen
+def _by_name(line: Nearby, one: Strand, attempt: Attempt, at: float) -> tuple[float, ...] | None:
+    """The attempt that used the name soonest after the query. One whose own device is seen asking takes no
+    query of another address, which is a resolver's and may be anybody's."""
+    other = not one.clients & attempt.clients
+    if other and line.asks_itself(attempt, at):
+        return None
+    return other, one.start > at + CLOCK, abs(at - one.start)
 
 
-def _query(one: Strand) -> DnsQuery:
-    query = one.events[0][1]
-    assert isinstance(query, DnsQuery)
-    return query
-
-
-def _only_dns(queries: Sequence[Strand]) -> Iterable[Attempt]:
-    """Nothing but queries: a sign-in that came no further (F01), one for each pause in them."""
-    attempt: Attempt | None = None
-    for one in queries:
-        if attempt is None or one.start > attempt.end + IDLE:
-            if attempt is not None:
-                yield attempt
-            attempt = Attempt(None)
-        attempt.add(one, Joined.ADDRESS if one.clients else Joined.TIME)
-    if attempt is not None:
-        yield attempt
+def _of_queries(had: list[Attempt], added: list[Strand], removed: list[Strand]) -> _Made:
+    """Nothing but queries: sign-ins that came no further (F01). One ends with a pause, and when what it asked
+    is asked again later."""
+    since = min(strand.start for strand in (*added, *removed)) - IDLE
+    old = [attempt for attempt in had if attempt.end >= since]
+    strands = {strand for attempt in old for strand, _ in attempt.strands} - set(removed) | set(added)
+    made: list[Attempt] = []
+    asked: dict[Question, float] = {}
+    for strand in sorted(strands, key=lambda strand: strand.order):
+        (question,) = _queried(strand)
+        repeated = question in asked and strand.start > asked[question] + QUIET
+        if not made or repeated or strand.start > made[-1].end + IDLE:
+            made.append(Attempt(None))
+            asked = {}
+        asked.setdefault(question, strand.start)
+        made[-1].add(strand, Joined.ADDRESS if strand.clients else Joined.TIME)
+        made[-1].staged = True
+    return old, made
 
 
 def _domain(name: str) -> str | None:

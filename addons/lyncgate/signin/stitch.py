@@ -6,25 +6,24 @@ the strands of one person together to sign-ins, `signin.loose` gives away what n
 says which trace's clock is wrong, `signin.stages` tells what each sign-in came to. `signin.tracker` does the
 same for events as they come.
 
-A sign-in's id is that of its first exchange: see `signin.attempts.Attempt.id`.
+A sign-in's id is that of its first exchange: see `signin.weave`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lyncgate.signin.attempts import Attempt
 from lyncgate.signin.events import Event
-from lyncgate.signin.stages import assemble
+from lyncgate.signin.stages import assembled
 from lyncgate.signin.story import SignIn
-from lyncgate.signin.weave import weave
+from lyncgate.signin.weave import Woven, weave
 
 
 def stitch(events: Iterable[Event], now: float | None = None) -> list[SignIn]:
     """The sign-ins that these events tell of, in order of their start. `now`: Unix seconds, to tell what is
     still going on; None: everything is over. Events that belong to no sign-in are left out."""
     woven = weave(events)
-    made = [told(attempt, woven.offsets, now) for attempt in woven.attempts()]
+    made = [told(sign_in, woven.offsets, now)[0] for sign_in in woven.sign_ins.values()]
     return sorted(made, key=lambda sign_in: (sign_in.started, sign_in.id))
 
 
@@ -34,13 +33,8 @@ def offsets(events: Iterable[Event]) -> dict[str, float]:
     return weave(events).offsets
 
 
-def told(attempt: Attempt, offsets: dict[str, float], now: float | None) -> SignIn:
-    """An attempt, assembled."""
-    events = attempt.events
-    return assemble(
-        attempt.id,
-        [event for _, event, _ in events],
-        {event.id: why for _, event, why in events},
-        offsets,
-        now,
-    )
+def told(woven: Woven, offsets: dict[str, float], now: float | None) -> tuple[SignIn, float]:
+    """A sign-in, assembled; and when it is over, as of what is known."""
+    events = woven.events
+    joined = {event.id: why for event, why in events}
+    return assembled(woven.id, [event for event, _ in events], joined, offsets, now)

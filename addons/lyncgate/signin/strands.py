@@ -19,6 +19,9 @@ from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.facts import Document
 
 type Key = tuple[str, str]  # kind and value
+type Anchor = tuple[int, float, str]  # of an event: rank of its kind, time, id
+
+_RANK = {"exchange": 0, "handshake": 1, "sip": 2, "trace": 2, "dns": 3}
 
 _EARLY = {*list(Stage)[: list(Stage).index(Stage.LOCATE)], None}
 _USER_DOCUMENTS = ("/autodiscoverservice.svc/root/user", "/autodiscoverservice.svc/root/oauth/user")
@@ -40,6 +43,7 @@ class Strand:
     start: float = 0.0
     end: float = 0.0  # when the last of it was over; a poll that is held ends when it began
     order: tuple[float, str] = (0.0, "")
+    anchor: Anchor = (9, 0.0, "")  # the best of its events to know it by: see `Attempt.id`
     web: bool = False  # HTTP; else a trace
     agents: set[str] = dataclasses.field(default_factory=set)
     clients: set[str] = dataclasses.field(default_factory=set)
@@ -68,6 +72,7 @@ def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
     made.start = made.events[0][0]
     made.end = made.start
     made.order = (made.start, made.events[0][1].id)
+    made.anchor = min((_RANK[event.type], when, event.id) for when, event in made.events)
     for when, event in made.events:
         keys = event.keys
         if keys.client is not None:
@@ -87,7 +92,7 @@ def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
                 if event.status is None and all(origin != event.origin for origin, _ in made.registered):
                     made.registered.append((event.origin, event.started))
         elif isinstance(event, Handshake) and event.server_name is not None:
-            made.staged |= names.is_lyncdiscover(event.server_name)
+            made.staged |= names.is_lyncdiscover(event.server_name) or event.first_words == "sip"
             made.hosts.setdefault(event.server_name, when)
         made.web |= isinstance(event, Exchange | Handshake)
         made.end = max(made.end, when + (event.seconds or 0.0))

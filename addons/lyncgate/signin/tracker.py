@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import collections
 
-from lyncgate.signin.attempts import Attempt
 from lyncgate.signin.events import Event
-from lyncgate.signin.stages import assembled
+from lyncgate.signin.stitch import told
 from lyncgate.signin.story import SignIn
 from lyncgate.signin.strands import Key, personal
-from lyncgate.signin.weave import Weave
+from lyncgate.signin.weave import Weave, Woven
 
 KEEP = 900.0  # seconds
 LIMIT = 100_000  # events
@@ -38,7 +37,7 @@ class Tracker:
         self._keep = keep
         self._remembered = remembered
         self._weave = Weave()
-        self._shown: dict[str, int] = {}  # id → what it looked like when it was returned
+        self._shown: set[str] = set()  # ids that were returned
         self._over: dict[str, float] = {}  # id of one that is open → when it will be over
         self._gone: list[str] = []
         self._late: list[tuple[str, Event]] = []
@@ -62,50 +61,37 @@ class Tracker:
     def changed(self, now: float | None = None) -> list[SignIn]:
         """The sign-ins that changed or were over since they were last returned, in order of their start.
         `now`: as for `stitch`."""
-        self._weave.update()
-        found: list[SignIn] = []
-        alive: set[str] = set()
-        for attempt in self._weave.attempts():
-            name = attempt.id
-            alive.add(name)
-            look = hash(
-                tuple((event.id, self._weave.tellings[event.id], why) for _, event, why in attempt.events)
-            )
-            due = name in self._over and (now is None or now >= self._over[name])
-            if due or self._shown.get(name) != look:
-                self._shown[name] = look
-                found.append(self._told(name, attempt, now))
-        for name in [name for name in self._shown if name not in alive]:
-            self._gone.append(name)
-            del self._shown[name]
-            self._over.pop(name, None)
+        offsets = self._weave.offsets.copy()
+        changed, gone = self._weave.update()
+        if offsets != self._weave.offsets:  # each sign-in tells of the clocks that it was seen by
+            changed |= self._weave.seen_by(offsets)
+        changed |= {id for id, over in self._over.items() if id not in gone and (now is None or now >= over)}
+        self._gone += sorted(gone & self._shown)
+        self._shown -= gone
+        for id in gone:
+            self._over.pop(id, None)
+        found = [self._told(self._weave.sign_ins[id], now) for id in changed]
         if self._since_tidied >= _TIDY_EVERY:
             self._tidy()
         return sorted(found, key=lambda sign_in: (sign_in.started, sign_in.id))
 
     def gone(self) -> list[str]:
         """Ids, returned by `changed` earlier, of sign-ins that are no more. Each once."""
-        told, self._gone = self._gone, []
-        return told
+        gone, self._gone = self._gone, []
+        return gone
 
     def late(self) -> list[tuple[str, Event]]:
         """Events of sign-ins that are forgotten, with the sign-in's id. Each once."""
-        told, self._late = self._late, []
-        return told
+        late, self._late = self._late, []
+        return late
 
-    def _told(self, name: str, attempt: Attempt, now: float | None) -> SignIn:
-        events = attempt.events
-        sign_in, over = assembled(
-            name,
-            [event for _, event, _ in events],
-            {event.id: why for _, event, why in events},
-            self._weave.offsets,
-            now,
-        )
+    def _told(self, woven: Woven, now: float | None) -> SignIn:
+        sign_in, over = told(woven, self._weave.offsets, now)
+        self._shown.add(woven.id)
         if now is not None and now < over:
-            self._over[name] = over
+            self._over[woven.id] = over
         else:
-            self._over.pop(name, None)
+            self._over.pop(woven.id, None)
         return sign_in
 
     def _of_forgotten(self, event: Event) -> str | None:
@@ -119,32 +105,30 @@ class Tracker:
         return next((self._forgotten[key] for key in keys if key in self._forgotten), None)
 
     def _tidy(self) -> None:
-        """Forget what is over: sign-ins by age, then by number of events; then events of no sign-in."""
+        """Forget what is over: sign-ins by age, then by number of events; then strands of no sign-in."""
         self._since_tidied = 0
         old = self._newest - self._keep
-        attempts = sorted(
-            (a for a in self._weave.attempts() if a.id not in self._over), key=lambda a: (a.end, a.id)
-        )
         surplus = len(self._weave.events) - self._limit
-        dropped: list[Event] = []
-        for attempt in attempts:
-            if attempt.end >= old and len(dropped) >= surplus:
+        forgotten: list[Woven] = []
+        for end, id in sorted((woven.end, id) for id, woven in self._weave.sign_ins.items()):
+            if end >= old and surplus <= 0:
                 break
-            events = [event for _, event, _ in attempt.events]
-            dropped += events
-            self._remember(attempt.id, events)
-        used = {event.id for a in self._weave.attempts() for _, event, _ in a.events}
-        unused = [event for event in self._weave.events.values() if event.id not in used]
-        dropped += [event for event in unused if event.started < old]
-        self._weave.drop(dropped)
+            if id not in self._over:
+                woven = self._weave.sign_ins[id]
+                forgotten.append(woven)
+                surplus -= self._remember(woven)
+        unplaced = [strand for strand in self._weave.unplaced() if strand.end < old or surplus > 0]
+        self._weave.drop(forgotten, unplaced)
 
-    def _remember(self, name: str, events: list[Event]) -> None:
-        for event in events:
+    def _remember(self, woven: Woven) -> int:
+        """Keeps its keys, and returns how many events it had."""
+        events = woven.events
+        for event, _ in events:
             for key in (("event", event.id), *personal(event)):
                 if key[0] == "event" or self._weave.is_private(key):
-                    self._forgotten[key] = name
+                    self._forgotten[key] = woven.id
                     self._forgotten.move_to_end(key)
-        self._shown.pop(name, None)
-        self._over.pop(name, None)
+        self._shown.discard(woven.id)
         while len(self._forgotten) > self._remembered:
             self._forgotten.popitem(last=False)
+        return len(events)

@@ -1,6 +1,6 @@
-"""The fabric that sign-ins are made of: events, tied to strands, strands put together to attempts. It can be
-added to, and then works out anew only what the new events have to do with. What comes out depends on which
-events there are and not on their order.
+"""The fabric that sign-ins are made of: events, tied to strands, strands put together to attempts, what is
+loose given to them. It can be added to, and then works out anew only what the new events have to do with.
+What comes out depends on which events there are and not on their order.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import dataclasses
 import heapq
 from collections.abc import Iterable, Iterator
 
-from lyncgate.signin import loose
-from lyncgate.signin.attempts import Attempt, attempts
+from lyncgate.signin.attempts import Attempt, again
 from lyncgate.signin.clocks import SAMPLES, estimate
 from lyncgate.signin.events import DnsQuery, Event
 from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.loose import Loose
 from lyncgate.signin.people import People, local, plain
+from lyncgate.signin.story import Joined
 from lyncgate.signin.strands import Key, Strand, personal, strand, strands
 
 _KINDS = ("application", "dialog", "ticket", "connection")  # the surest first
@@ -28,21 +29,39 @@ class _Named:
     accounts: set[str] = dataclasses.field(default_factory=set)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Woven:
+    """A sign-in. `home`: the event by which its attempt is known."""
+
+    id: str
+    home: str
+    parts: tuple[tuple[Strand, Joined], ...]
+
+    @property
+    def end(self) -> float:
+        return max(one.end for one, _ in self.parts)
+
+    @property
+    def events(self) -> list[tuple[Event, Joined]]:
+        return [(event, why) for one, why in self.parts for _, event in one.events]
+
+
 class Weave:
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
-        self.tellings: dict[str, int] = {}  # event id → how often it was told better
         self.offsets: dict[str, float] = {}  # origin → seconds that its clock is ahead
-        self.people = People()
-        self.strands_of: dict[str | None, dict[Strand, None]] = {}  # person → strands
-        self.attempts_of: dict[str | None, list[Attempt]] = {}
-        self.nobodys: list[Attempt] = []
+        self.sign_ins: dict[str, Woven] = {}  # by id
+        self._people = People()
+        self._attempts: dict[str, list[Attempt]] = {}  # by person
+        self._loose = Loose()
+        self._standing: dict[str, Attempt] = {}  # those that are sign-ins, by home
+        self._ids: dict[str, str] = {}  # home → id of the sign-in
         self._keyed: dict[Key, dict[str, None]] = {}  # key → ids of events
         self._named: dict[Key, _Named] = {}
         self._shared: set[Key] = set()
         self._claimed: dict[str, dict[str, None]] = {}  # account → ids of events that name no user
-        self._strands: dict[str, tuple[Strand, ...]] = {}  # event id → strands worked out together
-        self._dirty: dict[str, None] = {}
+        self._strand_of: dict[str, Strand] = {}  # by event
+        self._dirty: dict[str, None] = {}  # ids of events
         self._traced: dict[str, dict[str, None]] = {}  # trace → ids of its events
         self._registering: dict[str, dict[Strand, None]] = {}  # person → strands that ask to register
         self._registered: dict[str, dict[Strand, None]] = {}  # trace → strands that tell of it
@@ -54,7 +73,6 @@ class Weave:
         if known is not None and (event == known or _telling(event) < _telling(known)):
             return
         self.events[event.id] = event
-        self.tellings[event.id] = self.tellings.get(event.id, 0) + 1
         self._dirty[event.id] = None
         if event.origin.startswith("trace:"):
             self._traced.setdefault(event.origin, {})[event.id] = None
@@ -62,7 +80,7 @@ class Weave:
         account = plain(keys.account)
         if keys.user is None and account is not None:
             self._claimed.setdefault(account, {})[event.id] = None
-        for name in self.people.learn(keys):
+        for name in self._people.learn(keys):
             self._dirty.update(self._claimed.get(name, {}))
         for key in personal(event):
             ids = self._keyed.setdefault(key, {})
@@ -77,20 +95,41 @@ class Weave:
                     self._shared ^= {key}
                     self._dirty.update(ids)
 
-    def update(self) -> None:
-        """Work out what was added."""
+    def update(self) -> tuple[set[str], set[str]]:
+        """Works out what was added. Returns ids of sign-ins that are new or may have changed; and of those
+        that are no more."""
         if not self._dirty:
-            return
-        persons = self._tie_again()
+            return set(), set()
+        changes: dict[Strand, bool] = {}
+        self._tie_again(changes)
         if self._set_clocks():
-            persons |= self._tie_again()
-        for person in persons:
-            if person is not None:
-                self.attempts_of[person] = attempts(person, self.strands_of.get(person, ()))
-                if not self.attempts_of[person]:
-                    del self.attempts_of[person]
-        made = [attempt for found in self.attempts_of.values() for attempt in found]
-        self.nobodys = loose.attach(made, self.strands_of.get(None, ()))
+            self._tie_again(changes)
+        by_person: dict[str, tuple[list[Strand], list[Strand]]] = {}
+        for one, is_new in changes.items():
+            if one.person is not None:
+                by_person.setdefault(one.person, ([], []))[0 if is_new else 1].append(one)
+            elif is_new:
+                self._loose.add(one)
+            else:
+                self._loose.remove(one)
+        gone: list[Attempt] = []
+        new: list[Attempt] = []
+        for person, (added, removed) in by_person.items():
+            had = self._attempts.get(person, [])
+            old, made = again(person, had, added, removed)
+            self._attempts[person] = [attempt for attempt in had if attempt not in old] + made
+            if not self._attempts[person]:
+                del self._attempts[person]
+            gone += old
+            new += made
+        homes = {attempt.home for attempt in new if attempt.staged}
+        for attempt in gone:
+            if attempt.home not in homes:
+                self._loose.take(attempt)
+        for attempt in new:
+            self._loose.put(attempt)
+        touched, gone_too, new_too = self._loose.settle()
+        return self._name([*gone, *gone_too], [*new, *new_too], touched)
 
     def knows(self, key: Key) -> bool:
         """Whether an event that is held has this key."""
@@ -100,45 +139,83 @@ class Weave:
         """Whether the key ties events to one person."""
         return key not in self._shared
 
-    def drop(self, events: list[Event]) -> None:
-        """Forget these events. Drop sign-ins as a whole: what is left is not worked out anew."""
-        for event in events:
-            del self.events[event.id], self.tellings[event.id]
-            for one in self._strands.pop(event.id, ()):
-                self._forget_strand(one)
-            self._traced.get(event.origin, {}).pop(event.id, None)
-            for key in personal(event):
-                ids = self._keyed.get(key, {})
-                ids.pop(event.id, None)
-                if not ids:
-                    self._keyed.pop(key, None)
-                    self._named.pop(key, None)
-                    self._shared.discard(key)
-                    if key[0] == "connection":
-                        self.people.forget(key[1])
-            claimed = self._claimed.get(plain(event.keys.account) or "", {})
-            claimed.pop(event.id, None)
-        gone = {event.id for event in events}
-        for person, found in list(self.attempts_of.items()):
-            left = [attempt for attempt in found if attempt.strands[0][0].order[1] not in gone]
-            if left:
-                self.attempts_of[person] = left
-            else:
-                del self.attempts_of[person]
-        self.nobodys = [a for a in self.nobodys if a.strands[0][0].order[1] not in gone]
+    def seen_by(self, offsets: dict[str, float]) -> set[str]:
+        """Ids of sign-ins that events tell of whose clock is not any more what it was in `offsets`."""
+        moved = {origin for origin in self.offsets if self.offsets[origin] != offsets.get(origin)}
+        moved |= offsets.keys() - self.offsets.keys()
+        return {
+            woven.id
+            for woven in self.sign_ins.values()
+            if any(event.origin in moved for event, _ in woven.events)
+        }
 
-    def attempts(self) -> Iterator[Attempt]:
-        """All sign-ins, in no order."""
-        for found in self.attempts_of.values():
-            yield from found
-        yield from self.nobodys
+    def unplaced(self) -> set[Strand]:
+        """Strands that belong to no sign-in."""
+        placed = {one for woven in self.sign_ins.values() for one, _ in woven.parts}
+        return set(self._strand_of.values()) - placed
+
+    def drop(self, sign_ins: Iterable[Woven], others: Iterable[Strand]) -> None:
+        """Forget sign-ins, and strands that belong to none. What is left stays as it is."""
+        dropped = dict.fromkeys(others)
+        for woven in sign_ins:
+            del self.sign_ins[woven.id], self._ids[woven.home], self._standing[woven.home]
+            self._loose.forget(woven.home)
+            dropped.update(dict.fromkeys(one for one, _ in woven.parts))
+        self._loose.drop([one for one in dropped if one.person is None])
+        for person in {one.person for one in dropped if one.person is not None}:
+            attempts = self._attempts.get(person, [])
+            left = [attempt for attempt in attempts if attempt.strands[0][0] not in dropped]
+            self._attempts[person] = left
+            if not left:
+                self._attempts.pop(person)
+        for one in dropped:
+            self._forget_strand(one)
+            for _, event in one.events:
+                self._drop_event(event)
+
+    def _drop_event(self, event: Event) -> None:
+        del self.events[event.id]
+        self._traced.get(event.origin, {}).pop(event.id, None)
+        for key in personal(event):
+            ids = self._keyed.get(key, {})
+            ids.pop(event.id, None)
+            if not ids:
+                self._keyed.pop(key, None)
+                self._named.pop(key, None)
+                self._shared.discard(key)
+                if key[0] == "connection":
+                    self._people.forget(key[1])
+        account = plain(event.keys.account)
+        if account is not None and event.id in (claimed := self._claimed.get(account, {})):
+            del claimed[event.id]
+            if not claimed:
+                del self._claimed[account]
+
+    def _name(self, gone: list[Attempt], new: list[Attempt], touched: set[str]) -> tuple[set[str], set[str]]:
+        """Gives sign-ins their ids: that of the first exchange; without one, of the first handshake, trace
+        record, DNS query. So it stays when traces and DNS queries are added later, as they usually are."""
+        for attempt in gone:
+            self._standing.pop(attempt.home, None)
+        self._standing.update((attempt.home, attempt) for attempt in new if attempt.staged)
+        homes = {attempt.home for attempt in (*gone, *new)} | touched
+        had = {self._ids.pop(home) for home in homes if home in self._ids}
+        for id in had:
+            del self.sign_ins[id]
+        made: set[str] = set()
+        for home in homes & self._standing.keys():
+            given = sorted(self._loose.given.get(home, {}).items(), key=lambda part: part[0].order)
+            parts = (*self._standing[home].strands, *given)
+            id = min(one.anchor for one, _ in parts)[2]
+            self._ids[home] = id
+            self.sign_ins[id] = Woven(id, home, parts)
+            made.add(id)
+        return made, had - made
 
     def _time(self, event: Event) -> float:
         return event.started - self.offsets.get(event.origin, 0.0)
 
-    def _tie_again(self) -> set[str | None]:
-        """Makes the strands of dirty events anew. Returns whose changed."""
-        persons: set[str | None] = set()
+    def _tie_again(self, changes: dict[Strand, bool]) -> None:
+        """Makes the strands of dirty events anew. Notes in `changes` which are new, and which are no more."""
         waiting = list(self._dirty)
         self._dirty = {}
         done: set[str] = set()
@@ -148,23 +225,18 @@ class Weave:
                 continue
             group = self._component(first)
             done.update(group)
-            for id in group:
-                for old in self._strands.pop(id, ()):
-                    if old in self.strands_of.get(old.person, {}):
-                        self._forget_strand(old)
-                        persons.add(old.person)
-                        waiting.extend(event.id for _, event in old.events)
-            made = tuple(self._woven([self.events[id] for id in group]))
-            for one in made:
-                persons.add(one.person)
+            for old in {self._strand_of[id] for id in group if id in self._strand_of}:
+                self._forget_strand(old)
+                waiting.extend(event.id for _, event in old.events)
+                if changes.pop(old, None) is None:
+                    changes[old] = False
+            for one in self._woven([self.events[id] for id in group]):
                 self._keep_strand(one)
-                for _, event in one.events:
-                    self._strands[event.id] = (one,)
-        return persons
+                changes[one] = True
 
     def _keep_strand(self, one: Strand) -> None:
-        self.strands_of.setdefault(one.person, {})[one] = None
         self._clocks_doubtful |= bool(one.registered) or (one.web and bool(one.registering))
+        self._strand_of.update((event.id, one) for _, event in one.events)
         for origin, _ in one.registered:
             if one.person is not None:
                 self._registered.setdefault(origin, {})[one] = None
@@ -172,9 +244,8 @@ class Weave:
             self._registering.setdefault(one.person, {})[one] = None
 
     def _forget_strand(self, one: Strand) -> None:
-        self.strands_of.get(one.person, {}).pop(one, None)
-        if not self.strands_of.get(one.person, True):
-            del self.strands_of[one.person]
+        for _, event in one.events:
+            self._strand_of.pop(event.id, None)
         for origin, _ in one.registered:
             self._registered.get(origin, {}).pop(one, None)
         if one.person is not None and one in (asking := self._registering.get(one.person, {})):
@@ -233,7 +304,7 @@ class Weave:
 
     def _woven(self, events: list[Event]) -> Iterator[Strand]:
         timed = sorted(((self._time(event), event) for event in events), key=lambda p: (p[0], p[1].id))
-        persons = {event.id: self.people.person(event.keys) for event in events}
+        persons = {event.id: self._people.person(event.keys) for event in events}
         users = {event.keys.user for event in events} - {None}
         everyone = {person for person in persons.values() if person is not None}
         if len(users) == 1:  # an account on a user's own connection is the user's
@@ -308,6 +379,7 @@ def _spread(timed: list[tuple[float, Event]], persons: dict[str, str | None], sh
 
 
 def weave(events: Iterable[Event]) -> Weave:
+    """All of them at once."""
     made = Weave()
     for event in events:
         made.add(event)
