@@ -10,11 +10,12 @@ from lyncgate.observe import har
 from lyncgate.observe.flowhar import entry_of
 from lyncgate.observe.sources import read
 from lyncgate.signin.events import DnsQuery
-from lyncgate.signin.exchange import Exchange, Outcome, Phase
+from lyncgate.signin.exchange import Outcome, Phase
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.keys import Keys
-from lyncgate.signin.stitch import assemble
+from lyncgate.signin.stages import assemble
 from lyncgate.signin.story import Joined
+from support.events import exchange
 
 # http://www.softwareishard.com/blog/har-12-spec/: what must be there, by object, and of which type.
 NUMBER = (int, float)
@@ -70,18 +71,10 @@ def check_entry(entry):
         assert entry["timings"]["connect"] >= entry["timings"]["ssl"]
 
 
-EXCHANGE = Exchange(
-    id="0123456789abcdef",
-    listener="https",
-    scheme="https",
-    source_ip="192.0.2.7",
-    connection="c1",
-    started=1789000000.25,
+EXCHANGE = exchange(
     method="POST",
-    host="lyncweb.contoso.example",
     path="/webticket/webticketservice.svc",
     stage="ticket",
-    decision="forward",
     status=401,
     request_bytes=7,
     response_bytes=5,

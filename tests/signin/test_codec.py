@@ -10,26 +10,17 @@ from hypothesis import strategies as st
 from lyncgate.lync.stages import Stage
 from lyncgate.signin import codec
 from lyncgate.signin.events import Certificate, DnsQuery, Handshake, HandshakeOutcome, TraceLine
-from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase
+from lyncgate.signin.exchange import Kind, Outcome, Phase
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.finding import Certainty, Evidence, Finding, Fix, Grade
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState, StageView
-from support.events import events
+from support.events import events, exchange
 
-EXCHANGE = Exchange(
-    id="0123456789abcdef",
-    listener="https",
-    scheme="https",
-    source_ip="192.0.2.7",
-    connection="c1",
-    started=1789000000.25,
-    method="GET",
-    host="lyncweb.contoso.example",
+EXCHANGE = exchange(
     path="/ucwa/v1/applications/1/events",
     kind=Kind.POLL,
     stage="notifications",
-    decision="forward",
     status=200,
     outcome=Outcome.OK,
     phases={Phase.WAIT: 0.125, Phase.RESPONSE_BODY: None},

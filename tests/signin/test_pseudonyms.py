@@ -13,7 +13,7 @@ from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.facts import Facts
 from lyncgate.signin.keys import Hasher, Keys
 from lyncgate.signin.pseudonyms import pseudonym, pseudonymise
-from support.events import events
+from support.events import events, exchange
 
 HASHER = Hasher(b"k" * 16)
 ALICE = pseudonym("alice", HASHER)
@@ -31,14 +31,6 @@ SPELT = st.sampled_from(
     ]
 )
 ACCOUNTS = st.sampled_from(["alice", "CONTOSO\\alice", "ALICE@contoso.example", "contoso.example\\Alice"])
-
-
-def exchange(**fields):
-    known = {
-        **dict.fromkeys(("id", "listener", "scheme", "source_ip", "connection", "method"), "x"),
-        **{"started": 1.0, "host": "lyncweb.contoso.example", "path": "/"},
-    }
-    return Exchange(**(known | fields))
 
 
 def trace(text, **keys):

@@ -1,6 +1,8 @@
-"""Events of every kind with any content, for hypothesis."""
+"""Events of every kind with any content, for hypothesis; and an exchange as it may be."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -12,6 +14,23 @@ from lyncgate.signin.keys import Keys
 TEXTS = st.text(max_size=12)
 TIMES = st.floats(0, 4e9)
 SECONDS = st.none() | st.floats(0, 4000)
+
+
+def exchange(**fields: Any) -> Exchange:
+    """An exchange with a phone, in which `fields` are as wanted."""
+    known: dict[str, Any] = {
+        "id": "0123456789abcdef",
+        "listener": "https",
+        "scheme": "https",
+        "source_ip": "192.0.2.7",
+        "connection": "c1",
+        "started": 1789000000.25,
+        "method": "GET",
+        "host": "lyncweb.contoso.example",
+        "path": "/",
+        "decision": "forward",
+    }
+    return Exchange(**(known | fields))
 
 
 def _keys(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Keys]:
