@@ -32,7 +32,7 @@ class Loose:
     """All that is loose, and where it went. Attempts are called by their `home`."""
 
     def __init__(self) -> None:
-        self.given: dict[str, dict[Strand, Joined]] = {}  # attempt → what it was given
+        self.given: dict[str, dict[Strand, None]] = {}  # attempt → what it was given
         self.nobodys = _Rest(_of_exchanges)  # by client
         self.unheard = _Rest(_of_queries)  # by asker and domain: queries that nothing followed
         self._known: dict[str, _Known] = {}
@@ -112,7 +112,7 @@ class Loose:
         """Gives everything to whom it fits. Returns which attempts were given other things than before; the
         attempts of nobody known that are no more, and those that are new."""
         for client in self._touched_clients:
-            self._settle(self._by_client, client, Joined.ADDRESS if client else Joined.TIME)
+            self._settle(self._by_client, client)
         self._touched_clients = {}
         gone, new = self.nobodys.settle()
         homes = {attempt.home for attempt in new}
@@ -122,7 +122,7 @@ class Loose:
         for attempt in new:
             self.put(attempt)
         for name in self._touched_names:
-            self._settle(self._by_name, name, None)
+            self._settle(self._by_name, name)
         self._touched_names = {}
         gone_too, new_too = self.unheard.settle()
         touched, self._touched = self._touched, set()
@@ -134,7 +134,7 @@ class Loose:
         for name, used in known.names.items():
             self._name_line(name).take(which, used)
 
-    def _settle(self, lines: dict[str, Nearby], key: str, why: Joined | None) -> None:
+    def _settle(self, lines: dict[str, Nearby], key: str) -> None:
         line = lines[key]
         for strand, old, new in line.settle():
             if old is not None:
@@ -145,9 +145,7 @@ class Loose:
                 self._leave(strand, True)
                 continue
             self._touched.add(new)
-            itself = bool(strand.clients & self._known[new].attempt.clients)
-            reason = why or (Joined.ADDRESS if itself else Joined.TIME)
-            self.given.setdefault(new, {})[strand] = reason
+            self.given.setdefault(new, {})[strand] = None
 
     def _take_back(self, strand: Strand, which: str) -> None:
         self._touched.add(which)

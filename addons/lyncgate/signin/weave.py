@@ -203,8 +203,10 @@ class Weave:
             del self.sign_ins[id]
         made: set[str] = set()
         for home in homes & self._standing.keys():
-            given = sorted(self._loose.given.get(home, {}).items(), key=lambda part: part[0].order)
-            parts = (*self._standing[home].strands, *given)
+            attempt = self._standing[home]
+            given = sorted(self._loose.given.get(home, ()), key=lambda one: one.order)
+            whys = (Joined.ADDRESS if one.clients & attempt.clients else Joined.TIME for one in given)
+            parts = (*attempt.strands, *zip(given, whys, strict=True))
             id = min(one.anchor for one, _ in parts)[2]
             self._ids[home] = id
             self.sign_ins[id] = Woven(id, home, parts)
