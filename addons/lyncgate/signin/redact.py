@@ -44,7 +44,16 @@ _SUBJECT = re.compile(r"<(?:[\w.-]{1,32}:)?NameIdentifier\b([^>]*)>\s*([^<\s]*)"
 _FORMAT = re.compile(r"""\bFormat\s*=\s*["']([^"'<>]*)["']""")
 _ELEMENTS = (
     *("Password", "BinarySecret", "BinarySecurityToken", "UserToken", "AccessToken", "DeviceToken", "Token"),
-    *("Ticket", "CipherValue", "SignatureValue", "Nonce", "KeyIdentifier", "X509Certificate", "Modulus"),
+    *(
+        "Ticket",
+        "CipherValue",
+        "SignatureValue",
+        "DigestValue",
+        "Nonce",
+        "KeyIdentifier",
+        "X509Certificate",
+        "Modulus",
+    ),
     *("SessionId", "Session"),
 )
 _WORDS = (  # the names of what is secret, as a regular expression
