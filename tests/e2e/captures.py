@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from e2e import clients
+from lyncgate.observe.journal.reader import Reader
+from lyncgate.observe.journal.schema import Place
 from lyncgate.signin import codec
 from lyncgate.signin.events import Event
 from support.processes import LYNCGATE, Address, Process, wait_until
@@ -44,12 +46,13 @@ class Captured:
         return self.process.log.read_text()
 
     def stop(self) -> list[dict[str, Any]]:
-        """End it as Ctrl-C does; the sign-ins as it told them last."""
+        """End it as Ctrl-C does; the sign-ins that there are, as it told them last."""
         self.process.tell(signal.SIGINT)
         assert self.process.popen.stdout is not None
         lines = self.process.popen.stdout.read().decode().splitlines()
         assert self.process.popen.wait(30) == 0, self.warnings
-        return list({row["id"]: row for row in map(json.loads, lines)}.values())
+        told = {row["id"]: row for row in map(json.loads, lines)}
+        return [told[row.id] for row in Reader(Place.of(self.out / "journal.db")).list()]
 
     def events(self) -> list[Event]:
         """Every event of the journal, oldest first, whether or not it belongs to a sign-in."""

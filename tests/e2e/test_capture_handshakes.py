@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from e2e.clients import curl
 from lyncgate.lab import topology
 from lyncgate.signin.events import Handshake, HandshakeOutcome
 from lyncgate.signin.exchange import Exchange, Kind, Outcome
-from support.processes import LYNCGATE, Lab, Process
+from support.processes import LYNCGATE, Lab, Process, wait_until
 
 DISCOVER = "lyncdiscover.contoso.example"
 FABRIKAM = "lyncdiscover.fabrikam.example"
@@ -83,7 +84,7 @@ def test_a_phone_that_does_not_trust_us_is_noticed_and_told_what_to_do(site: Sit
     (upstream,) = site.capture.of(Handshake, side="upstream", keys=told.keys)
     assert upstream.outcome is HandshakeOutcome.OK
     assert f"127.0.0.1 does not trust this capture ({DISCOVER}: " in site.capture.warnings
-    assert "http://mitm.it" in site.capture.warnings
+    assert f"Bring {site.capture.ca} to the phone" in site.capture.warnings
     assert f"--pass-through {DISCOVER}" in site.capture.warnings
 
 
@@ -163,6 +164,12 @@ def test_a_poll_is_told_while_it_hangs(site: Site, tmp_path: Path) -> None:
         log=tmp_path / "phone.log",
     )
     with contextlib.closing(phone):
-        poll = capture.wait_for(Exchange, kind=Kind.POLL, outcome=None)[-1]
+
+        def hanging() -> list[str]:
+            under_way = capture.of(Exchange, kind=Kind.POLL, outcome=None)
+            return [poll.id for poll in under_way if time.time() - poll.started > 2]
+
+        wait_until(hanging, "a poll that hangs")
+        (poll,) = hanging()
         phone.kill()
-    capture.wait_for(Exchange, id=poll.id, outcome=Outcome.CLIENT_GONE)
+    capture.wait_for(Exchange, id=poll, outcome=Outcome.CLIENT_GONE)

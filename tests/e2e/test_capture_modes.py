@@ -160,7 +160,10 @@ def test_an_explicit_proxy_lets_ntlm_through(lab: Lab, tmp_path: Path) -> None:
         done = subprocess.run([*command, where], input=RST, capture_output=True, check=True)
         assert b"sip:bob@contoso.example</saml:NameIdentifier>" in done.stdout
         capture.wait_for(Exchange, status=200)
-        legs = capture.of(Exchange)
+        page = ["curl", "--disable", "-sS", "--proxy", f"http://{host}:{port}", "http://mitm.it/cert/pem"]
+        got = subprocess.run(page, capture_output=True, check=True)
+        assert got.stdout == capture.ca.read_bytes()  # what a phone installs
+        legs = capture.of(Exchange, host="lyncweb.contoso.example")
     assert [leg.status for leg in legs] in ([401, 401, 200], [401, 200])
     assert len({leg.facts.upstream for leg in legs}) == 1
     assert legs[-1].keys.account == r"CONTOSO\bob"

@@ -73,6 +73,7 @@ async def run(asked: Asked, show: Show) -> None:
                 f"SECRETS ARE KEPT: {asked.out} will hold tickets, cookies and NTLM messages of everybody "
                 "who signs in. Whoever reads them can act for these people. Delete them when you are done."
             )
+        show.remember(listening=capture.addresses, certificate=asked.ca_dir / CERTIFICATE)
         show.started(
             listening=capture.addresses,
             out=asked.out,
@@ -98,11 +99,12 @@ def _redirection(asked: Asked, capture: Capture) -> Redirection:
 async def _follow(recording: Recording, show: Show, stop: asyncio.Event, seconds: float | None) -> None:
     """Show rows of the journal as they change."""
     reader, revision = Reader(recording.journal.place), 0
-    with show, contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while not stop.is_set():
-                revision = show.update(reader, revision)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LOOK_EVERY)
-    await asyncio.to_thread(recording.journal.flush)
-    show.update(reader, revision)
+    with show:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not stop.is_set():
+                    revision = show.update(reader, revision)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), LOOK_EVERY)
+        await asyncio.to_thread(recording.journal.flush)
+        show.update(reader, revision)

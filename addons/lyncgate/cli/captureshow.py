@@ -31,6 +31,7 @@ class Show:
     def __init__(self) -> None:
         self.errors = Console(stderr=True, highlight=False)
         self._refusals: set[tuple[str, str]] = set()
+        self._install = ""
 
     def __enter__(self) -> Self:
         return self
@@ -50,11 +51,17 @@ class Show:
             return
         self._refusals.add((client, name))
         self.warn(
-            f"{client} does not trust this capture ({shown(name)}: {shown(said)}). On the phone, open "
-            "http://mitm.it and install the certificate; on an iPhone also turn it on under Settings, "
-            "General, About, Certificate Trust Settings. "
+            f"{client} does not trust this capture ({shown(name)}: {shown(said)}). {self._install} "
+            "On an iPhone also turn it on: Settings, General, About, Certificate Trust Settings. "
             f"Or leave the name alone: --pass-through {shown(name)}"
         )
+
+    def remember(self, *, listening: Addresses, certificate: Path) -> None:
+        """How a phone gets our certificate: mitm.it is answered where all of its web traffic comes by us."""
+        if any(mode.startswith(("transparent", "wireguard", "regular")) for mode in listening):
+            self._install = f"On the phone, open http://mitm.it and install the certificate ({certificate})."
+        else:
+            self._install = f"Bring {certificate} to the phone, by mail for one, and install it."
 
     def started(self, *, listening: Addresses, out: Path, certificate: Path, tunnel: str | None) -> None:
         """The capture listens. `tunnel`: the phone's WireGuard configuration."""
@@ -62,11 +69,13 @@ class Show:
     def update(self, reader: Reader, revision: int) -> int:
         """Show what changed in the journal after `revision`; the new one."""
         changed = reader.changed(revision)
-        self.changed(changed)
-        return changed[-1].revision if changed else revision
+        if not changed:
+            return revision
+        self.changed(changed, reader)
+        return changed[-1].revision
 
-    def changed(self, rows: Sequence[SignInRow]) -> None:
-        """Sign-ins are new, or others than before."""
+    def changed(self, rows: Sequence[SignInRow], reader: Reader) -> None:
+        """Sign-ins are new, or others than before. `reader`: has all of them."""
 
     def ended(self, out: Path) -> None:
         """It is over, and everything is written."""
@@ -82,7 +91,7 @@ class Lines(Show):
         where = {"listening": listening, "out": str(out), "certificate": str(certificate)}
         self._print(where | {"wireguard": tunnel})
 
-    def changed(self, rows: Sequence[SignInRow]) -> None:
+    def changed(self, rows: Sequence[SignInRow], reader: Reader) -> None:
         for row in rows:
             self._print(as_document(row))
 
@@ -98,11 +107,10 @@ class LiveTable(Show):
         self.console = Console(highlight=False)
         self.errors = self.console  # else warnings and table would write over each other
         self._live = Live(console=self.console, auto_refresh=False)
-        self._rows: dict[str, SignInRow] = {}
 
     def __enter__(self) -> Self:
         self._live.start()
-        self._draw()
+        self._draw([])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,10 +126,7 @@ class LiveTable(Show):
             self.console.print(
                 f"  {mode.partition('@')[0].partition(':/root')[0]:40} {where}", soft_wrap=True
             )
-        self.console.print(
-            f"phones must trust {certificate}: on the phone open http://mitm.it, see docs/capture.md",
-            soft_wrap=True,
-        )
+        self.console.print(f"phones must trust its authority. {self._install}", soft_wrap=True)
         if tunnel:
             self._show_tunnel(tunnel)
 
@@ -132,14 +137,12 @@ class LiveTable(Show):
         self.console.print(Text(code.getvalue(), "bright_white on black"), soft_wrap=True)
         self.console.print(Text(tunnel + "\n", "dim"))
 
-    def changed(self, rows: Sequence[SignInRow]) -> None:
-        self._rows |= {row.id: row for row in rows}
-        newest = sorted(self._rows.values(), key=lambda row: row.started, reverse=True)
-        self._rows = {row.id: row for row in newest[:_MOST_ROWS]}
-        self._draw()
+    def changed(self, rows: Sequence[SignInRow], reader: Reader) -> None:
+        """All anew: what were two sign-ins may have turned out to be one."""
+        self._draw(reader.list(limit=_MOST_ROWS))
 
-    def _draw(self) -> None:
-        self._live.update(table(list(self._rows.values()), time.time()), refresh=True)
+    def _draw(self, rows: Sequence[SignInRow]) -> None:
+        self._live.update(table(rows, time.time(), self.console.width), refresh=True)
 
     def ended(self, out: Path) -> None:
         self.console.print(f"{out}: journal.db, capture.flows, capture.har")

@@ -39,6 +39,7 @@ _UNWANTED = {  # what a TLS library is told to leave out
 _HTTP = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP/\d")
 _SIP = re.compile(rb"[A-Z]{3,16} sips?:|SIP/2\.0 ")
 _REFUSALS = ("unknown ca", "bad certificate", "certificate unknown")  # alerts that mean our certificate
+_WITHIN = re.compile(r"\((tls[^()]*)\)")
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 _REFUSED = "111"  # ECONNREFUSED
 
@@ -79,6 +80,8 @@ class Handshakes:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         client, server = data.context.client, data.context.server
         error = plain(client.error or "")
+        if within := _WITHIN.search(error):  # mitmproxy's words around it are for its own log
+            error = within[1]
         outcome = HandshakeOutcome.CLOSED
         if error.startswith("Cannot parse ClientHello"):
             outcome, error = HandshakeOutcome.NOT_TLS, "the client's first bytes are no ClientHello"
