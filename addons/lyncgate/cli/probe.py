@@ -25,6 +25,8 @@ import typer
 from rich.console import Console
 
 from lyncgate.cli import verdicts
+from lyncgate.cli.signin import PIPED_WIDTH
+from lyncgate.cli.waterfall import Story
 from lyncgate.cli.wireform import read_wire_form
 from lyncgate.policy.certificates import der_blocks
 from lyncgate.probe.check import Check, Report
@@ -33,6 +35,7 @@ from lyncgate.probe.plan import Plan, PlanError, joined, read_dns, read_host, re
 from lyncgate.probe.ticket import Credentials
 from lyncgate.probe.walk import Trust
 from lyncgate.probe.walk import probe as walk
+from lyncgate.signin.waterfall import waterfall
 
 PASSWORD = "LYNCGATE_PROBE_PASSWORD"  # noqa: S105 (a name)
 LONGEST_PASSWORD = 4096  # bytes
@@ -128,6 +131,10 @@ def probe(
         typer.echo(json.dumps(verdicts.document(report), ensure_ascii=False))
     else:
         console.print(verdicts.summary(report))
+        if report.sign_in:
+            width = None if console.is_terminal else PIPED_WIDTH
+            told = Console(highlight=False, no_color=no_color or None, width=width)
+            told.print(Story(waterfall(report.sign_in, report.findings)))
     if not report.complete:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if report.ok else 1)

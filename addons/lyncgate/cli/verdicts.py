@@ -9,7 +9,6 @@ from rich.text import Text
 
 from lyncgate.probe.check import Check, Report, Verdict
 from lyncgate.signin.codec import document as signin_document
-from lyncgate.signin.finding import Finding
 from lyncgate.signin.story import SignInOutcome
 
 _STYLES = {
@@ -29,7 +28,7 @@ def line(check: Check) -> Text:
 
 
 def summary(report: Report) -> Text:
-    """How many of each, and the findings."""
+    """How many of each verdict, and what that means. The findings come after it, with the stages."""
     counted = report.count()
     numbers = ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
     where = "inside" if report.inside else "outside"
@@ -43,21 +42,7 @@ def summary(report: Report) -> Text:
         text += Text(f"{said}\n", "bold green")
     elif not report.findings and not report.ok:
         text += Text("No finding of the catalogue fits: the lines with FAIL are what is known.\n", "bold")
-    for finding in report.findings:
-        text += _finding(finding)
     return text
-
-
-def _finding(finding: Finding) -> Text:
-    text = Text(f"\n{finding.code} ", "bold red") + Text(finding.title, "bold")
-    text += Text(f"  {finding.certainty}, stage {finding.stage}\n", "dim") + Text(f"  {finding.cause}\n")
-    for evidence in finding.evidence:
-        text += Text(f"  seen: {evidence.said}\n", "dim")
-    for fix in finding.fixes:
-        text += Text(f"  to do: {fix.said}\n")
-        if fix.command:
-            text += Text(f"         {fix.command}\n", "cyan")
-    return text + Text(f"  more:  lyncgate explain-finding {finding.code}\n", "dim")
 
 
 def document(report: Report) -> dict[str, Any]:

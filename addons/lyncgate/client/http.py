@@ -65,6 +65,11 @@ class HttpConnection:
         """Whether another request can be sent."""
         return self._http.our_state is h11.IDLE and not self._reader.at_eof()
 
+    @property
+    def local(self) -> str:
+        """Our address, as this connection has it."""
+        return str(self._writer.get_extra_info("sockname")[0])
+
     async def request(
         self, method: str, target: str, headers: Headers = (), body: bytes = b"", *, most: int | None = None
     ) -> Reply:

@@ -67,6 +67,7 @@ def exchange(
     hasher: Hasher,
     *,
     connection: str,
+    local: str,
     started: float,
     took: float,
     url: str,
@@ -76,8 +77,8 @@ def exchange(
     body: bytes,
     reply: Reply | None,
 ) -> Exchange:
-    """The event of a request and what came. `user`: whose the run is; `started`: Unix seconds; `took`:
-    seconds; `fields`: of the request, without Host."""
+    """The event of a request and what came. `user`: whose the run is; `local`: our address; `started`:
+    Unix seconds; `took`: seconds; `fields`: of the request, without Host."""
     parts = urlsplit(url)
     path = canonical(parts.path.encode() or b"/")
     request = RequestSeen(
@@ -98,12 +99,12 @@ def exchange(
             body=reply.body[:HEAD_LIMIT],
             complete=len(reply.body) <= HEAD_LIMIT,
         )
-    reading = read(hasher, request, response, connection=connection)
+    reading = read(hasher, request, response, connection=connection, client=local or None)
     return Exchange(
         id=id,
         listener=ORIGIN,
         scheme=parts.scheme,
-        source_ip="",
+        source_ip=local,
         connection=connection,
         started=started,
         method=method,

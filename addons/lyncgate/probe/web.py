@@ -132,6 +132,7 @@ class Web:
             self._plan.user,
             self._hasher,
             connection=line.id,
+            local=line.connection.local if line.connection else "",
             started=started,
             took=took,
             url=url,
