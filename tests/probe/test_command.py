@@ -2,11 +2,14 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
+import termios
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -204,6 +207,39 @@ def test_no_secret_is_told(deployment: Deployment, healthy: dict[str, Any]) -> N
             assert form not in said
         for secret in ("cwt=", "TlRMTVNTUA"):  # a ticket; how an NTLM message begins in Base64
             assert secret not in said
+
+
+def test_the_terminal_is_asked_and_does_not_show_it(deployment: Deployment) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*LYNCGATE, "probe", ALICE, *deployment.options, "--poll", "0"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "addons"),
+            "COLUMNS": "400",
+            "TERM": "xterm",
+            "NO_COLOR": "",
+        },
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # getpass opens /dev/tty
+    )
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
+        while data := os.read(ours, 4096):
+            said += data
+            if said.endswith(b"go without): "):
+                os.write(ours, f"{PASSWORD}\n".encode())
+    os.close(ours)
+    assert process.wait(timeout=20) == 0, said
+    assert said.startswith(f"Password of {ALICE} (Enter alone: go without): ".encode())
+    assert b"a web ticket, until" in said
+    assert b"\x1b[" in said  # colours, on a terminal
+    assert PASSWORD.encode() not in said
 
 
 def test_a_wrong_password_is_shown_twice_and_no_more(deployment: Deployment) -> None:
