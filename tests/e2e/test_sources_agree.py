@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mitmproxy.http import HTTPFlow
 
 from e2e.mitmdump import MITMDUMP, http_flows, mitmdump
 from e2e.sipe.run import requires_sipe, run_sipe
+from lyncgate.engine.capture.recording import legible, redact
 from lyncgate.lync.stages import Stage
 from lyncgate.observe import har
 from lyncgate.observe.flowhar import entry_of
@@ -18,6 +20,8 @@ from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import Place
 from lyncgate.observe.sources import read
 from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.keys import Hasher
+from lyncgate.signin.redact import Redactor
 from lyncgate.signin.stitch import stitch
 from lyncgate.signin.story import SignIn, StageState
 from support.processes import Lab, edge_process, wait_until
@@ -64,6 +68,11 @@ def from_file(path: Path) -> SignIn:
     return sign_in
 
 
+def keys(sign_in: SignIn) -> set[tuple[str, bool, int]]:
+    """Whose it is said to be, and by how many tickets, whatever their hashes are."""
+    return {(e.keys.account or "", e.keys.user is not None, len(e.keys.tickets)) for e in sign_in.events}
+
+
 def stages(sign_in: SignIn) -> dict[Stage, StageState]:
     return {view.stage: view.state for view in sign_in.stages}
 
@@ -80,9 +89,19 @@ def har_of_mitmproxy(told: Told, path: Path) -> None:
 
 
 def har_of_lyncgate(told: Told, path: Path) -> None:
+    write_har(http_flows(told.flows), path)
+
+
+def har_without_secrets(told: Told, path: Path) -> None:
+    flows = [legible(flow) for flow in http_flows(told.flows)]
+    for flow in flows:
+        redact(flow, Redactor(Hasher(b"another than the reader's")))
+    write_har(flows, path)
+
+
+def write_har(flows: list[HTTPFlow], path: Path) -> None:
     seen: set[Any] = set()
-    entries = [entry_of(flow, seen) for flow in http_flows(told.flows)]
-    log = {"version": har.VERSION, "creator": har.creator(), "entries": entries}
+    log = {"version": har.VERSION, "creator": har.creator(), "entries": [entry_of(f, seen) for f in flows]}
     path.write_text(json.dumps({"log": log}))
 
 
@@ -101,10 +120,11 @@ def test_a_flow_file_tells_what_the_edge_tells(told: Told) -> None:
 
 
 def test_a_har_tells_what_the_edge_tells(told: Told, tmp_path: Path) -> None:
-    for make in (har_of_mitmproxy, har_of_lyncgate, har_of_the_page):
+    for make in (har_of_mitmproxy, har_of_lyncgate, har_without_secrets, har_of_the_page):
         file = tmp_path / f"{make.__name__}.har"
         make(told, file)
         filed = from_file(file)
         assert stages(filed) == stages(told.live), make
         assert web(filed) == web(told.live), make
+        assert keys(filed) == keys(told.live), make
         assert (filed.user, filed.device) == (told.live.user, told.live.device), make
