@@ -39,12 +39,12 @@ class Told:
     def __init__(self) -> None:
         self.written = 0
         self.dropped: collections.Counter[str] = collections.Counter()
-        self.settled: list[SignIn] = []
+        self.settled: list[str] = []  # ids
         self.size = 0
         self.open = 0
 
     def sign_in_settled(self, sign_in: SignIn, findings: Sequence[Finding]) -> None:
-        self.settled.append(sign_in)
+        self.settled.append(sign_in.id)
 
     def journaled(self, events: int) -> None:
         self.written += events

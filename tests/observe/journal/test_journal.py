@@ -44,7 +44,7 @@ def test_a_sign_in_under_way_goes_on_after_a_restart_and_is_counted_once(path: P
         assert made.flush()
         (row,) = Reader(made.place).list()
         assert row.outcome is SignInOutcome.OK
-        assert [sign_in.id for sign_in in told.settled] == [row.id]
+        assert told.settled == [row.id]
         detail = Reader(made.place).detail(row.id)
         assert detail
         assert len(detail[0].events) == EVENTS - 1

@@ -21,7 +21,7 @@ _FINDINGS = pydantic.TypeAdapter(tuple[Finding, ...])
 
 COLUMNS = (
     *("id", "revision", "user", "account", "client", "device", "started", "ended"),
-    *("outcome", "failed_stage", "codes", "stages", "findings", "offsets"),
+    *("outcome", "failed_stage", "counted", "codes", "stages", "findings", "offsets"),
 )
 _NAMES, _PLACES = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
 INSERT = f"INSERT OR REPLACE INTO signins ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608 (our own names)
@@ -66,11 +66,11 @@ class SignInRow:
         return f"{self.started!r}~{self.id}"
 
 
-def values(sign_in: SignIn, findings: tuple[Finding, ...], revision: int) -> tuple[Any, ...]:
+def values(sign_in: SignIn, findings: tuple[Finding, ...], revision: int, counted: bool) -> tuple[Any, ...]:
     """What INSERT takes."""
     return (
         *(sign_in.id, revision, sign_in.user, sign_in.account, sign_in.client, sign_in.device),
-        *(sign_in.started, sign_in.ended, sign_in.outcome.value, sign_in.failed_stage),
+        *(sign_in.started, sign_in.ended, sign_in.outcome.value, sign_in.failed_stage, counted),
         f" {' '.join(finding.code for finding in findings)} ",
         _json([(view.stage, view.state, view.seconds) for view in sign_in.stages]),
         _FINDINGS.dump_json(findings).decode(),
@@ -95,7 +95,7 @@ def told(lines: Iterable[tuple[str, str]]) -> tuple[list[Event], dict[str, Joine
 def read(row: sqlite3.Row | tuple[Any, ...]) -> SignInRow:
     """The row that SELECT has given."""
     found = dict(zip(COLUMNS, row, strict=True))
-    del found["codes"]  # they stand in `findings`, and there for queries
+    del found["codes"], found["counted"]  # for queries, and for whoever writes
     failed = found["failed_stage"]
     return SignInRow(
         **found

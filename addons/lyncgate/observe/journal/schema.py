@@ -39,6 +39,7 @@ CREATE TABLE signins (
     user TEXT, account TEXT, client TEXT, device TEXT,
     started REAL NOT NULL, ended REAL NOT NULL,
     outcome TEXT NOT NULL, failed_stage TEXT,
+    counted INTEGER NOT NULL,               -- 1: it came to an end, and that was told to the metrics
     codes TEXT NOT NULL,                    -- of the findings, best first, each between blanks
     stages TEXT NOT NULL,                   -- JSON: [[stage, state, seconds], …]
     findings TEXT NOT NULL,                 -- JSON
@@ -46,7 +47,7 @@ CREATE TABLE signins (
 );
 CREATE INDEX signins_started ON signins (started, id);
 CREATE INDEX signins_ended ON signins (ended);
-CREATE INDEX signins_open ON signins (id) WHERE outcome = 'open';
+CREATE INDEX signins_uncounted ON signins (id) WHERE counted = 0;
 CREATE TABLE joined (
     event TEXT NOT NULL, signin TEXT NOT NULL, joined TEXT NOT NULL,
     PRIMARY KEY (event, signin)

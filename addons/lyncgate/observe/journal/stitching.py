@@ -48,7 +48,7 @@ class Stitcher:
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
         self._around: collections.OrderedDict[str, SignIn] = collections.OrderedDict()
-        self._complained = self._failed = float("-inf")  # Unix seconds
+        self._complained = self._failed = float("-inf")  # monotonic
 
     @property
     def leads(self) -> bool:
@@ -62,7 +62,7 @@ class Stitcher:
         events = store.events_after(self._seq, FED_AT_ONCE)
         for seq, event in events:
             if event:
-                self._feed(self._tracker, event, now)
+                self._feed(self._tracker, event)
             self._seq = seq
         more = len(events) == FED_AT_ONCE
         if at_once or time.monotonic() >= self._look_at:
@@ -79,8 +79,10 @@ class Stitcher:
         return more
 
     def stop(self, store: Store) -> None:
-        """Leave stitching to others."""
-        if self.leads:
+        """Leave stitching to others: write what is known as if it were over. It is counted by who goes on."""
+        if self._tracker:
+            self._look(self._tracker, store, None)
+            store.put(self._pending.values(), self._gone, count=False)
             store.release(self._owner)
         self.forget()
 
@@ -98,44 +100,44 @@ class Stitcher:
             self.forget()
             return False
         self._until = now + LEASE
-        if self._tracker is None and abs(now - self._failed) > RESUME_AFTER:
+        if self._tracker is None and time.monotonic() - self._failed > RESUME_AFTER:
             seq = store.last_seq()
             tracker = Tracker(limit=TRACKED)
             for event in store.unsettled(now - KEEP, TRACKED):
-                self._feed(tracker, event, now)
+                self._feed(tracker, event)
             self._tracker, self._seq = tracker, seq
         return True
 
-    def _feed(self, tracker: Tracker, event: Event, now: float) -> None:
+    def _feed(self, tracker: Tracker, event: Event) -> None:
         try:
             tracker.add(event)
         except Exception:  # a fault of ours must cost one event, not the journal
-            self._complain(f"event {event.id} can't be stitched", now)
+            self._complain(f"event {event.id} can't be stitched")
 
-    def _look(self, tracker: Tracker, store: Store, now: float) -> None:
-        """Judge what has changed."""
+    def _look(self, tracker: Tracker, store: Store, now: float | None) -> None:
+        """Judge what has changed. `now`: None if everything is over."""
         try:
             changed = tracker.changed(now)
             self._gone += tracker.gone()
             late = tracker.late()
         except Exception:
-            self._complain("sign-ins can't be stitched", now)
-            self._tracker, self._failed = None, now
+            self._complain("sign-ins can't be stitched")
+            self._tracker, self._failed = None, time.monotonic()
             return
         for sign_in in changed:
-            self._judge(sign_in, now)
+            self._judge(sign_in)
         for id_ in dict.fromkeys(id_ for id_, _ in late):
             events, joined = store.events_of(id_)
             events += [event for of, event in late if of == id_]
             if 0 < len(events) < rows.MOST_EVENTS:
                 joined |= {event.id: Joined.KEY for of, event in late if of == id_}
-                self._judge(assemble(id_, events, joined, store.offsets_of(id_), now), now)
+                self._judge(assemble(id_, events, joined, store.offsets_of(id_), now))
 
-    def _judge(self, sign_in: SignIn, now: float) -> None:
+    def _judge(self, sign_in: SignIn) -> None:
         try:
             findings = diagnose(sign_in, list(self._around.values()))
         except Exception:
-            self._complain(f"sign-in {sign_in.id} can't be diagnosed", now)
+            self._complain(f"sign-in {sign_in.id} can't be diagnosed")
             findings = ()
         self._pending[sign_in.id] = (sign_in, findings)
         self._around[sign_in.id] = sign_in
@@ -143,8 +145,8 @@ class Stitcher:
         while len(self._around) > AROUND:
             self._around.popitem(last=False)
 
-    def _complain(self, what: str, now: float) -> None:
+    def _complain(self, what: str) -> None:
         """Log the exception at hand, not more often than is of use."""
-        if abs(now - self._complained) > COMPLAIN_EVERY:
-            self._complained = now
+        if time.monotonic() - self._complained > COMPLAIN_EVERY:
+            self._complained = time.monotonic()
             log.exception("%s", what)

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lyncgate.observe.journal import rows
-from lyncgate.observe.journal.schema import Place, open_to_write, pages_of
+from lyncgate.observe.journal.schema import PATIENCE, Place, open_to_write, pages_of
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Finding
@@ -29,7 +29,7 @@ _EVENT = (
     "VALUES (:id, :at, :event, EXISTS (SELECT 1 FROM joined WHERE event = :id))"
 )
 _FIRST, _WHOLE = _EVENT.format("IGNORE"), _EVENT.format("REPLACE")
-_OUTCOME = "SELECT outcome FROM signins WHERE id = ?"
+_COUNTED = "SELECT counted FROM signins WHERE id = ?"
 _SET = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
 
 type Judged = tuple[SignIn, tuple[Finding, ...]]
@@ -82,13 +82,13 @@ class Store:
         return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def unsettled(self, since: float, limit: int) -> list[Event]:
-        """What a stitcher must know to go on: the events of sign-ins that are open or ended after `since`
-        (Unix seconds), and those after it that belong to none. The latest `limit`, in order of writing."""
+        """What a stitcher must know to go on: the events of sign-ins that are not counted, or ended after
+        `since` (Unix seconds), and later ones that belong to none. The last `limit`, in order of writing."""
         found = self._connection.execute(
             "SELECT event FROM events WHERE seq IN ("
             "SELECT seq FROM events WHERE belongs = 0 AND at >= :since UNION "
             "SELECT seq FROM signins JOIN joined ON signin = signins.id "
-            "JOIN events ON events.id = joined.event WHERE outcome = 'open' OR ended >= :since) "
+            "JOIN events ON events.id = joined.event WHERE counted = 0 OR ended >= :since) "
             "ORDER BY seq DESC LIMIT :limit",
             {"since": since, "limit": limit},
         )
@@ -109,20 +109,21 @@ class Store:
 
     # -- sign-ins --------------------------------------------------------------------------------
 
-    def put(self, judged: Iterable[Judged], gone: Iterable[str] = ()) -> list[Judged]:
-        """Write sign-ins with their findings, and forget those that are `gone`. Returns those that settled by
-        it: under way, or unknown, before, and no longer."""
+    def put(self, judged: Iterable[Judged], gone: Iterable[str] = (), *, count: bool = True) -> list[Judged]:
+        """Write sign-ins with their findings, and forget those that are `gone`. Returns those to be counted:
+        they are over, and were not counted before. `count`: False if none shall be, for whoever goes on."""
         settled = []
         with self._transaction() as connection:
             (revision,) = connection.execute("SELECT coalesce(max(revision), 0) FROM signins").fetchone()
             for sign_in, findings in judged:
                 revision += 1
-                before = connection.execute(_OUTCOME, (sign_in.id,)).fetchone()
-                connection.execute(rows.INSERT, rows.values(sign_in, findings, revision))
                 self._join(sign_in)
-                known = {*(before or ()), *self._absorb(sign_in)}
-                if sign_in.outcome is not SignInOutcome.OPEN and known <= {SignInOutcome.OPEN}:
+                before = connection.execute(_COUNTED, (sign_in.id,)).fetchone()
+                counted = bool(before and before[0]) | self._absorb(sign_in)
+                if count and not counted and sign_in.outcome is not SignInOutcome.OPEN:
                     settled.append((sign_in, findings))
+                    counted = True
+                connection.execute(rows.INSERT, rows.values(sign_in, findings, revision, counted))
             self._forget(list(gone))
         return settled
 
@@ -147,25 +148,25 @@ class Store:
         )
         connection.executemany("UPDATE events SET belongs = 1 WHERE id = ?", new)
 
-    def _absorb(self, sign_in: SignIn) -> list[str]:
-        """A sign-in whose events have all turned out to be another one's never was one. Returns their
-        outcomes."""
+    def _absorb(self, sign_in: SignIn) -> bool:
+        """A sign-in whose events have all turned out to be another one's never was one. True if such a one
+        was counted."""
         found = self._connection.execute(
-            "SELECT id, outcome FROM signins WHERE id IN (SELECT other.signin FROM joined mine "
+            "SELECT id, counted FROM signins WHERE id IN (SELECT other.signin FROM joined mine "
             "JOIN joined other ON other.event = mine.event WHERE mine.signin = ?1 AND other.signin <> ?1) "
             "AND NOT EXISTS (SELECT 1 FROM joined own WHERE own.signin = signins.id "
             "AND own.event NOT IN (SELECT event FROM joined WHERE signin = ?1))",
             (sign_in.id,),
         ).fetchall()
         self._forget([id_ for id_, _ in found])
-        return [outcome for _, outcome in found]
+        return any(counted for _, counted in found)
 
     def _forget(self, ids: Sequence[str]) -> None:
         self._connection.executemany("DELETE FROM joined WHERE signin = ?", [(id_,) for id_ in ids])
         self._connection.executemany("DELETE FROM signins WHERE id = ?", [(id_,) for id_ in ids])
 
     def open_sign_ins(self) -> int:
-        found = self._connection.execute("SELECT count(*) FROM signins WHERE outcome = 'open'").fetchone()
+        found = self._connection.execute("SELECT count(*) FROM signins WHERE counted = 0").fetchone()
         return int(found[0])
 
     # -- who stitches ----------------------------------------------------------------------------
@@ -236,8 +237,12 @@ class Store:
         ).rowcount
 
     def give_back(self) -> None:
-        """Empty the write-ahead log into the file, as far as readers let it."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Empty the write-ahead log into the file if no reader is in it just now; waits for none."""
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}")
 
 
 def _inode(place: Place) -> int | None:
