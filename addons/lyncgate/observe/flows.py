@@ -82,7 +82,7 @@ class Teller:
             sip_user=names.sip_user_from_query(seen.target.partition(b"?")[2]),
             ntlm_user=reading.keys.account if reading.facts.ntlm == 3 else None,
             member=_address(flow.server_conn),
-            reused=self._told.setdefault(flow.server_conn.id, flow.id) != flow.id,
+            reused=self._reused(flow),
             request_bytes=_size(flow, request, 0),
             user_agent=first(request.headers, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
             origin=self.origin,
@@ -104,9 +104,9 @@ class Teller:
         phases: Phases = {}
         if client.timestamp_tls_setup and self._told.setdefault(client.id, flow.id) == flow.id:
             phases[Phase.CLIENT_TLS] = _span(client.timestamp_start, client.timestamp_tls_setup)
-        if self._told.get(server.id) == flow.id and server.timestamp_tcp_setup:
+        if self._reused(flow) is False:
             phases[Phase.CONNECT] = _span(server.timestamp_start, server.timestamp_tcp_setup)
-            if server.tls:
+            if server.tls and server.timestamp_tcp_setup:
                 phases[Phase.UPSTREAM_TLS] = _span(server.timestamp_tcp_setup, server.timestamp_tls_setup)
         phases[Phase.REQUEST_BODY] = _span(request.timestamp_start, request.timestamp_end)
         if not ended:
@@ -122,6 +122,13 @@ class Teller:
             phases[Phase.RESPONSE_BODY] = _span(response.timestamp_start, whole)
         phases[Phase.TOTAL] = _span(request.timestamp_start, end)
         return phases
+
+    def _reused(self, flow: HTTPFlow) -> bool | None:
+        """Whether the connection upstream was there before; None: there is none."""
+        server = flow.server_conn
+        if not server.timestamp_tcp_setup:  # it was tried, and will not be again
+            return False if server.timestamp_start else None
+        return self._told.setdefault(server.id, flow.id) != flow.id
 
     def query(self, flow: dns.DNSFlow) -> DnsQuery:
         """The question and answer of a DNS flow."""
