@@ -2,7 +2,7 @@
 
     hops(sign_in) -> Hops       nodes in columns, links between them
 
-    client ─▶ listener ─▶ pool ─▶ members ─▶ whom they spoke SIP with
+    client ─▶ listener ─▶ pool ─▶ members ─▶ servers that these spoke SIP with ─▶ …
            └▶ DNS server
 
 Only what an event shows is a node: a NAT that changes an address is not seen, a forward proxy is when it
@@ -33,6 +33,7 @@ class Column(enum.IntEnum):
     POOL = 2
     MEMBER = 3
     BEYOND = 4  # whom members speak SIP with
+    FAR = 5  # and whom those do
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -80,6 +81,8 @@ class Hops:
 def hops(sign_in: SignIn) -> Hops:
     """From the sign-in's events alone. The order is that of time in each column."""
     counted = _Counted()
+    members = {_member(event) for event in sign_in.events if isinstance(event, Exchange)} - {""}
+    told: set[tuple[object, ...]] = set()
     for event in sign_in.events:
         match event:
             case Exchange():
@@ -90,13 +93,12 @@ def hops(sign_in: SignIn) -> Hops:
                 server = _node(Column.ENTRY, "DNS", view)
                 counted.add(asker, server, "queries", event.rcode in (None, "SERVFAIL", "REFUSED"))
             case Handshake() if event.outcome is not HandshakeOutcome.OK:
-                where = _node(Column.ENTRY, "server", event.server_name or event.address or "?")
                 if event.side == "client":
-                    counted.add(
-                        _client(event.keys.client or sign_in.client), where, "failed handshakes", True
-                    )
-            case SipMessage():
-                _sip(counted, event)
+                    client = _client(event.keys.client or sign_in.client)
+                    server = _node(Column.ENTRY, "server", event.server_name or event.address or "?")
+                    counted.add(client, server, "failed handshakes", True)
+            case SipMessage(status=None):
+                _sip(counted, event, members, told)
     return counted.hops()
 
 
@@ -111,7 +113,7 @@ def _exchange(counted: _Counted, event: Exchange, sign_in: SignIn) -> None:
     else:
         entry = _node(Column.ENTRY, "server", event.host)
     counted.add(client, entry, "requests", broken)
-    member = event.member or _host(event.server_fqdn)
+    member = _member(event)
     before = entry
     if event.pool:
         pool = _node(Column.POOL, "pool", event.pool)
@@ -121,16 +123,24 @@ def _exchange(counted: _Counted, event: Exchange, sign_in: SignIn) -> None:
         counted.add(before, _node(Column.MEMBER, "member", member), "requests", broken)
 
 
-def _sip(counted: _Counted, event: SipMessage) -> None:
-    """A trace is of the server that wrote it; a request goes from one side to the other, its answer back.
-    Requests are counted, answers are not."""
-    if event.status is not None:
+def _sip(counted: _Counted, event: SipMessage, members: set[str], told: set[tuple[object, ...]]) -> None:
+    """A SIP request, from one server to another. Both may have a trace of it: it counts once. `told`: those
+    that were counted."""
+    here, peer = event.origin.partition(":")[2] or event.origin, _host(event.peer)
+    source, target = (peer, here) if event.incoming else (here, peer)
+    message = (source, target, event.method, event.cseq, event.keys.dialog or event.id)
+    if not peer or source == target or message in told:
         return
-    server = event.origin.partition(":")[2] or event.origin
-    here = _node(Column.MEMBER, "member", server)
-    peer = _host(event.peer)
-    if peer and peer != server:
-        counted.add(here, _node(Column.BEYOND, "SIP", peer), "SIP messages", False)
+    told.add(message)
+    first = _node(Column.MEMBER, "member", source) if source in members else None
+    last = _node(Column.MEMBER, "member", target) if target in members else None
+    if last is None:
+        last = _node(Column.FAR if first is None else Column.BEYOND, "SIP", target)
+    counted.add(first or _node(Column.BEYOND, "SIP", source), last, "SIP messages", False)
+
+
+def _member(event: Exchange) -> str:
+    return event.member or _host(event.server_fqdn)
 
 
 def _client(address: str | None) -> Node:

@@ -109,7 +109,8 @@ def _exchange_facts(event: Exchange) -> Iterator[tuple[str, str]]:
     yield "rule", event.rule if event.rule != "default" else ""
     yield "listener", event.listener
     yield "client connection", event.connection
-    yield "body", f"{event.request_bytes:,} bytes asked, {event.response_bytes:,} bytes answered"
+    bodies = ((event.request_bytes, "asked"), (event.response_bytes, "answered"))
+    yield "body", ", ".join(f"{size:,} bytes {what}" for size, what in bodies if size)
     yield "ended by", event.ended_by.value if event.outcome not in (None, Outcome.OK) else ""
 
 

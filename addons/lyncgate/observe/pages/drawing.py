@@ -13,9 +13,10 @@ from lyncgate.signin.shown import duration
 from lyncgate.signin.story import StageState
 from lyncgate.signin.waterfall import RowView
 
-BOX = (168, 50)  # width and height of a node, pixels
-GAP = (104, 22)  # between columns, and between nodes of one
+BOX = (124, 50)  # width and height of a node, pixels
+GAP = (82, 22)  # between columns, and between nodes of one
 MARGIN = 6
+LONGEST = 16  # characters of a name; whole, it is in the title and the text
 
 
 def axis(scale: Scale) -> str:
@@ -106,7 +107,7 @@ def hops_svg(way: Hops) -> str:
 def _box(node: Node, place: tuple[float, float]) -> str:
     left, top = place
     middle = left + BOX[0] / 2
-    name = node.name if len(node.name) <= 22 else node.name[:21] + "…"
+    name = node.name if len(node.name) <= LONGEST else node.name[: LONGEST - 1] + "…"
     return (
         f'<g class="node"><title>{xhtml_escape(f"{node.kind} {node.name}")}</title>'
         f'<rect x="{left:g}" y="{top:g}" width="{BOX[0]}" height="{BOX[1]}" rx="6"/>'
@@ -116,19 +117,26 @@ def _box(node: Node, place: tuple[float, float]) -> str:
 
 
 def _link(link: Link, places: dict[Node, tuple[float, float]]) -> str:
-    (left, top), (right, bottom) = places[link.source], places[link.target]
-    x1, y1, x2, y2 = left + BOX[0], top + BOX[1] / 2, right - 5, bottom + BOX[1] / 2
-    middle = (x1 + x2) / 2
-    beside = y2 + 15 if y2 > y1 else y2 - 7  # not where the line comes from
-    count, _, what = link.label.partition(" ")
+    (from_left, from_top), (to_left, to_top) = places[link.source], places[link.target]
+    forward = to_left >= from_left  # else against the order of the columns
+    x1, x2 = (from_left + BOX[0], to_left - 5) if forward else (from_left, to_left + BOX[0] + 5)
+    y1, y2 = from_top + BOX[1] / 2, to_top + BOX[1] / 2
+    middle, tip = (x1 + x2) / 2, 3 if forward else -3
+    beside = y2 + 16 if y2 > y1 else y2 - 7  # not where the line comes from
+    anchor, at = ("end", x2 - 8) if forward else ("start", x2 + 8)
+    words = xhtml_escape(f"{link.count} {_SHORT[link.what]}")
     return (
         f'<g class="link{" broken" if link.failed else ""}"><title>{xhtml_escape(link.label)}</title>'
         f'<path d="M{x1:g} {y1:g}C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"/>'
-        f'<path class="head" d="M{x2 - 4:g} {y2 - 4:g}L{x2 + 3:g} {y2:g}L{x2 - 4:g} {y2 + 4:g}z"/>'
-        f'<text x="{x2 - 10:g}" y="{beside:g}">{xhtml_escape(f"{count} {what.partition(',')[0]}")}</text>'
+        f'<path class="head" d="M{x2 - tip:g} {y2 - 4:g}L{x2 + tip:g} {y2:g}L{x2 - tip:g} {y2 + 4:g}z"/>'
+        f'<text x="{at:g}" y="{beside:g}" text-anchor="{anchor}">{words}</text>'
         f"{_cross(middle, (y1 + y2) / 2) if link.failed else ''}</g>"
     )
 
 
+_SHORT = {"requests": "HTTP", "queries": "DNS", "SIP messages": "SIP", "failed handshakes": "failed"}
+
+
 def _cross(x: float, y: float) -> str:
+    """On a link where something broke: a shape, not a colour alone."""
     return f'<path class="cross" d="M{x - 4:g} {y - 4:g}l8 8m0 -8l-8 8"/>'

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lyncgate.lync.stages import Stage
-from lyncgate.observe.journal.rows import SignInRow
 from lyncgate.signin.finding import Certainty, Grade
 from lyncgate.signin.lines import PHASE_WORDS, took
 from lyncgate.signin.rows import ROWS, STATE_WORDS, row_states
@@ -35,11 +34,6 @@ def origin_words(origin: str) -> str:
 def sentence(text: str) -> str:
     """With a capital, as a line of its own begins."""
     return text[:1].upper() + text[1:]
-
-
-def codes(row: SignInRow) -> tuple[str, ...]:
-    """Codes of a row's findings, best first, three at most."""
-    return tuple(dict.fromkeys(finding.code for finding in row.findings))[:3]
 
 
 def strip_words(states: Mapping[Stage, StageState]) -> str:

@@ -54,6 +54,7 @@ function update(body, { ids, rows }) {
     holder.innerHTML = html;
     const row = holder.firstElementChild;
     const old = byId(`s-${id}`);
+    if (old && old.innerHTML === row.innerHTML) continue; // told again, and nothing that is shown has changed
     row.classList.add("fresh");
     if (old) old.replaceWith(row);
     else body.prepend(row);
