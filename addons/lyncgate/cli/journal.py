@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,6 +17,15 @@ from lyncgate.observe.journal.schema import Place
 from lyncgate.observe.sources import SourceError, read
 from lyncgate.policy.compile import absolute
 from lyncgate.signin.events import Event
+
+JournalOption = Annotated[Path | None, typer.Option(help="The journal, if not that of the rules.")]
+RulesOption = Annotated[Path, typer.Option(help="The rules whose journal it is.")]
+SourcesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from", help="No journal: a HAR, a flow file, a DNS log or a trace. Several are taken together."
+    ),
+]
 
 
 def journal_reader(journal: Path | None, rules: Path) -> Reader:

@@ -10,7 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lyncgate.cli.journal import journal_reader, sources_reader
+from lyncgate.cli.journal import (
+    JournalOption,
+    RulesOption,
+    SourcesOption,
+    journal_reader,
+    sources_reader,
+)
 from lyncgate.cli.waterfall import Story
 from lyncgate.observe import har
 from lyncgate.observe.journal.reader import Reader
@@ -32,14 +38,9 @@ def signin(
     har_file: Annotated[
         Path | None, typer.Option("--har", help="Write its exchanges into a HAR file.")
     ] = None,
-    journal: Annotated[Path | None, typer.Option(help="The journal, if not that of the rules.")] = None,
-    rules: Annotated[Path, typer.Option(help="The rules whose journal it is.")] = Path("rules.yaml"),
-    sources: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--from", help="No journal: a HAR, a flow file, a DNS log or a trace. Several are taken together."
-        ),
-    ] = None,
+    journal: JournalOption = None,
+    rules: RulesOption = Path("rules.yaml"),
+    sources: SourcesOption = None,
 ) -> None:
     """Show one sign-in: its fourteen stages with their times, who saw them, and the finding with its fix."""
     with (

@@ -15,7 +15,13 @@ from pydantic_core import PydanticCustomError
 from rich.console import Console
 from rich.live import Live
 
-from lyncgate.cli.journal import journal_reader, sources_reader
+from lyncgate.cli.journal import (
+    JournalOption,
+    RulesOption,
+    SourcesOption,
+    journal_reader,
+    sources_reader,
+)
 from lyncgate.cli.signintable import as_document, table
 from lyncgate.observe.journal.reader import Reader, Wanted
 from lyncgate.observe.journal.schema import JournalError
@@ -37,14 +43,9 @@ def signins(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and show them as they happen.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    journal: Annotated[Path | None, typer.Option(help="The journal, if not that of the rules.")] = None,
-    rules: Annotated[Path, typer.Option(help="The rules whose journal it is.")] = Path("rules.yaml"),
-    sources: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--from", help="No journal: a HAR, a flow file, a DNS log or a trace. Several are taken together."
-        ),
-    ] = None,
+    journal: JournalOption = None,
+    rules: RulesOption = Path("rules.yaml"),
+    sources: SourcesOption = None,
 ) -> None:
     """List sign-ins, newest first: user, device, the fourteen stages, how it ended, and the first finding."""
     if follow and sources:

@@ -10,25 +10,11 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
+from lyncgate.cli.waterfall import OUTCOME_STYLES, STATE_STYLES
 from lyncgate.observe.journal.rows import SignInRow
 from lyncgate.signin.codec import iso
 from lyncgate.signin.rows import MARKS, ROWS, outcome_words, row_states
 from lyncgate.signin.shown import duration, shown
-from lyncgate.signin.story import SignInOutcome, StageState
-
-MARK_STYLES = {
-    StageState.OK: "green",
-    StageState.FAILED: "bold red",
-    StageState.NOT_OBSERVED: "dim",
-    StageState.NOT_REACHED: "dim",
-}
-OUTCOME_STYLES = {
-    SignInOutcome.OK: "green",
-    SignInOutcome.FAILED: "bold red",
-    SignInOutcome.INCOMPLETE: "yellow",
-    SignInOutcome.OPEN: "cyan",
-}
-
 
 GAP = 2  # blanks between two columns
 FINDING_WIDTH = 32  # characters of a finding that a terminal should have room for
@@ -87,7 +73,7 @@ def _line(cells: Sequence[tuple[Text, int]]) -> Text:
 
 def marks(row: SignInRow) -> Text:
     """The fourteen stages, a mark each."""
-    return Text.assemble(*((MARKS[state], MARK_STYLES[state]) for state in row_states(row.states)))
+    return Text.assemble(*((MARKS[state], STATE_STYLES[state]) for state in row_states(row.states)))
 
 
 def as_document(row: SignInRow) -> dict[str, Any]:
