@@ -98,7 +98,7 @@ class Attempt:
         return self.anchor[2]
 
 
-def again(
+def put_together_again(
     person: str | None, had: Iterable[Attempt], added: Sequence[Strand], removed: Sequence[Strand]
 ) -> tuple[list[Attempt], list[Attempt]]:
     """What becomes of a person's attempts `had` when strands are added and removed: those that are no more,

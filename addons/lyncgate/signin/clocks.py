@@ -11,8 +11,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-SAMPLES = 24  # registrations of a trace that are enough to tell
-CLOSEST = 4  # requests that a registration is compared with: as the clocks stand, and but for whole hours
+SAMPLES = 12  # registrations of a trace that are enough to tell
+CLOSEST = 3  # requests that a registration is compared with: as the clocks stand, and but for whole hours
+LIKELY = 0.75  # a smaller offset is believed before one that explains a few registrations more
 TOLERANCE = 0.25  # seconds
 STEP = 0.02  # seconds: offsets are multiples of it
 NEAR = 300.0  # seconds: what a clock may be off by, on the word of one registration
@@ -35,11 +36,13 @@ def estimate(
     ]
     if not samples:
         return None
-    candidates = {0.0} | {when - (begin + end) / 2 for when, spans in samples for begin, end in spans}
-    votes, offset = max((_votes(samples, candidate), -abs(candidate), candidate) for candidate in candidates)[
-        ::2
-    ]
-    if votes * 2 < len(samples) or (votes == 1 and not _believable(offset)):
+    candidates = {0.0}
+    if _votes(samples, 0.0) < len(samples):
+        candidates |= {when - (begin + end) / 2 for when, spans in samples for begin, end in spans}
+    votes = {candidate: _votes(samples, candidate) for candidate in candidates}
+    enough = max(votes.values()) * LIKELY
+    offset = min((one for one in candidates if votes[one] >= enough), key=lambda one: (abs(one), one))
+    if votes[offset] * 2 < len(samples) or (votes[offset] == 1 and not _believable(offset)):
         return None
     least, most = [], []
     for when, spans in samples:

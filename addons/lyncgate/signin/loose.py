@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 from lyncgate.lync import names
-from lyncgate.signin.attempts import CLOCK, IDLE, QUIET, Attempt, again, names_of
+from lyncgate.signin.attempts import CLOCK, IDLE, QUIET, Attempt, names_of, put_together_again
 from lyncgate.signin.events import DnsQuery
 from lyncgate.signin.nearby import Nearby, Question
 from lyncgate.signin.story import Joined
@@ -63,9 +63,9 @@ class Loose:
         if known is not None and known.look == look:
             known.attempt = attempt
             for client in known.clients:
-                self._client_line(client).lengthen(which, attempt)
-            for name in known.names:
-                self._name_line(name).lengthen(which, attempt)
+                self._client_line(client).lengthen(which, attempt, attempt.start)
+            for name, used in known.names.items():
+                self._name_line(name).lengthen(which, attempt, used)
             return
         if known is not None:
             self._take(known, which)
@@ -263,7 +263,7 @@ def _finds(strand: Strand) -> Iterable[Question]:
     return [find.asked for find in strand.finds]
 
 
-def _by_address(line: Nearby, one: Strand, attempt: Attempt, at: float) -> tuple[float, ...] | None:
+def _by_address(one: Strand, attempt: Attempt, at: float, again: bool) -> tuple[float, ...] | None:
     """A connection that both used, agent, names, seconds."""
     agent = 1
     if one.agents and attempt.agents:
@@ -275,14 +275,14 @@ def _by_address(line: Nearby, one: Strand, attempt: Attempt, at: float) -> tuple
     if any(names.is_lyncdiscover(host) for host in strange):
         return None  # another domain's
     asks = {find.asked for find in one.finds}
-    had = bool(asks & attempt.asked.keys())
-    away = max(0.0, attempt.start - one.start, one.start - attempt.end)
+    again |= bool(asks & attempt.asked.keys())
+    away = abs(one.start - attempt.start)
     late = max(0.0, one.start - attempt.start) if asks else 0.0  # discovery comes first
-    return not (one.shared & attempt.connections), agent, had, bool(strange), away + late
+    return not (one.shared & attempt.connections), agent, again, bool(strange), away + late
 
 
 def _of_exchanges(had: list[Attempt], added: list[Strand], removed: list[Strand]) -> _Made:
-    return again(None, had, added, removed)
+    return put_together_again(None, had, added, removed)
 
 
 # -- DNS: by name ---------------------------------------------------------------------------------------
@@ -293,13 +293,10 @@ def _queried(strand: Strand) -> Iterable[Question]:
     return [(event.name, event.kind)] if isinstance(event, DnsQuery) else []
 
 
-def _by_name(line: Nearby, one: Strand, attempt: Attempt, at: float) -> tuple[float, ...] | None:
-    """The attempt that used the name soonest after the query. One whose own device is seen asking takes no
-    query of another address, which is a resolver's and may be anybody's."""
-    other = not one.clients & attempt.clients
-    if other and line.asks_itself(attempt, at):
-        return None
-    return other, one.start > at + CLOCK, abs(at - one.start)
+def _by_name(one: Strand, attempt: Attempt, at: float, again: bool) -> tuple[float, ...]:
+    """The attempt of that address, that used the name soonest after the query."""
+    other = one.clients.isdisjoint(attempt.clients)
+    return other, one.start > at + CLOCK, again, abs(at - one.start)
 
 
 def _of_queries(had: list[Attempt], added: list[Strand], removed: list[Strand]) -> _Made:

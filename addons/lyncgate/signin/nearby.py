@@ -8,21 +8,21 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Iterable
 
-from lyncgate.signin.attempts import CLOCK, IDLE, Attempt
+from lyncgate.signin.attempts import IDLE, Attempt
 from lyncgate.signin.strands import Strand
 
-NEAR = 12  # attempts on either side of a moment that are looked at
+NEAR = 8  # attempts on either side of a moment that are looked at
 
 type Question = tuple[str, str]
 
 
 class Nearby:
-    """`score`: how far a strand is from an attempt, which is on the line at the time given: less is better,
-    None: can't be. `questions`: what a strand asks, and an attempt's device is likely to ask once."""
+    """`score`: how far a strand is from an attempt, which is on the line at the time given, and was given the
+    same question before or was not; less is better, None: can't be. `questions`: what a strand asks."""
 
     def __init__(
         self,
-        score: Callable[[Nearby, Strand, Attempt, float], tuple[float, ...] | None],
+        score: Callable[[Strand, Attempt, float, bool], tuple[float, ...] | None],
         questions: Callable[[Strand], Iterable[Question]],
     ) -> None:
         self._score = score
@@ -50,11 +50,14 @@ class Nearby:
         del self._places[bisect.bisect_left(self._places, (at, which))]
         self._doubt(at, self._attempts.pop(which).start)
 
-    def lengthen(self, which: str, attempt: Attempt) -> None:
-        """An attempt is the same but for when it ended."""
+    def lengthen(self, which: str, attempt: Attempt, at: float) -> None:
+        """An attempt is the same but for when it ended: it may be chosen until then, and IDLE more."""
         old, self._attempts[which] = self._attempts[which], attempt
         if old.end != attempt.end:
-            self._doubtful = min(self._doubtful, old.end, attempt.end)
+            until = min(old.end, attempt.end) + IDLE
+            last = bisect.bisect_left(self._places, (at, which)) + NEAR
+            if last >= len(self._places) or self._places[last][0] >= until:  # else nobody looks so far back
+                self._doubtful = min(self._doubtful, until)
 
     def add(self, strand: Strand) -> None:
         bisect.insort(self._orders, strand.order)
@@ -80,18 +83,6 @@ class Nearby:
         self.chosen.pop(strand, None)
         self._disown(strand)
 
-    def asked(self, which: str, question: Question) -> bool:
-        return question in self._asked.get(which, ())
-
-    def asks_itself(self, attempt: Attempt, at: float) -> bool:
-        """Whether the device of an attempt, which was here at that time, is seen asking."""
-        for client in attempt.clients:
-            times = self._own.get(client, [])
-            place = bisect.bisect_left(times, at - IDLE)
-            if place < len(times) and times[place] <= at + CLOCK:
-                return True
-        return False
-
     def settle(self) -> list[tuple[Strand, str | None, str | None]]:
         """Choose anew where there is doubt. Returns strands that chose otherwise: what it was, what it is."""
         doubtful = self._orders[bisect.bisect_left(self._orders, (self._doubtful, "")) :]
@@ -113,16 +104,31 @@ class Nearby:
 
     def _choice(self, strand: Strand) -> str | None:
         middle = bisect.bisect_left(self._places, (strand.start, ""))
+        start, questions = strand.start, self._questions(strand)
         best: tuple[float, ...] | None = None
         choice: str | None = None
         for at, which in self._places[max(0, middle - NEAR) : middle + NEAR]:
             attempt = self._attempts[which]
-            if attempt.start - IDLE <= strand.start <= attempt.end + IDLE:
-                again = any(self.asked(which, question) for question in self._questions(strand))
-                score = self._score(self, strand, attempt, at)
-                if score is not None and (best is None or (again, *score) < best):
-                    best, choice = (again, *score), which
+            if attempt.start - IDLE <= start <= attempt.end + IDLE:
+                asked = self._asked.get(which, ())
+                again = any(question in asked for question in questions) if asked else False
+                score = self._score(strand, attempt, at, again)
+                if score is not None and (best is None or score < best) and self._may(strand, attempt, at):
+                    best, choice = score, which
         return choice
+
+    def _may(self, strand: Strand, attempt: Attempt, at: float) -> bool:
+        """An attempt whose device is seen asking itself takes nothing from another address, which is a
+        resolver's, and may ask for anybody."""
+        if strand.clients & attempt.clients:
+            return True
+        for client in attempt.clients:
+            times = self._own.get(client)
+            if times is not None:
+                place = bisect.bisect_left(times, at - IDLE)
+                if place < len(times) and times[place] <= at:
+                    return False
+        return True
 
     def _release(self, strand: Strand) -> str | None:
         which = self.chosen.pop(strand, None)
@@ -146,5 +152,5 @@ class Nearby:
 
     def _doubt_around(self, strand: Strand) -> None:
         """A strand came or went: attempts from then on may be known by it to ask themselves."""
-        self._doubt(strand.start - CLOCK, strand.start)
+        self._doubt(strand.start, strand.start)
         self._doubtful = min(self._doubtful, strand.start)

@@ -6,11 +6,11 @@
                                     # exchange was reported late and gave its id to the sign-in
     tracker.late()                  # (id of the sign-in, event) of sign-ins that were forgotten
 
-What is returned equals `stitch` of the same events, as long as none comes later than `keep` seconds after its
-sign-in was over. A sign-in is forgotten `keep` seconds after its last event, or when there are more than
-`limit` events, the one that was over first, first. Its exact keys are remembered longer, the latest
-`remembered` of them: an event that comes with one, such as the end of a long poll, is not tracked any more;
-`late` tells which sign-in it is of.
+What is returned equals `stitch` of the same events, as long as none comes after its sign-in was forgotten:
+`keep` seconds after its last event began, or when there are more than `limit` events; then those go first
+whose last event is the oldest, but none that is open. The exact keys of what is forgotten are remembered
+longer, the latest `remembered` of them: an event that comes with one, such as the end of a long poll, is not
+tracked any more, but `late` tells which sign-in it is of.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lyncgate.signin.story import SignIn
 from lyncgate.signin.strands import Key, personal
 from lyncgate.signin.weave import Weave, Woven
 
-KEEP = 900.0  # seconds
+KEEP = 2000.0  # seconds: a poll hangs for half an hour at most
 LIMIT = 100_000  # events
 REMEMBERED = 200_000  # keys
 _TIDY_EVERY = 2_000  # events
@@ -110,8 +110,8 @@ class Tracker:
         old = self._newest - self._keep
         surplus = len(self._weave.events) - self._limit
         forgotten: list[Woven] = []
-        for end, id in sorted((woven.end, id) for id, woven in self._weave.sign_ins.items()):
-            if end >= old and surplus <= 0:
+        for latest, id in sorted((woven.latest, id) for id, woven in self._weave.sign_ins.items()):
+            if latest >= old and surplus <= 0:
                 break
             if id not in self._over:
                 woven = self._weave.sign_ins[id]

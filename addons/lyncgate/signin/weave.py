@@ -9,7 +9,7 @@ import dataclasses
 import heapq
 from collections.abc import Iterable, Iterator
 
-from lyncgate.signin.attempts import Attempt, again
+from lyncgate.signin.attempts import Attempt, put_together_again
 from lyncgate.signin.clocks import SAMPLES, estimate
 from lyncgate.signin.events import DnsQuery, Event
 from lyncgate.signin.exchange import Exchange
@@ -38,8 +38,9 @@ class Woven:
     parts: tuple[tuple[Strand, Joined], ...]
 
     @property
-    def end(self) -> float:
-        return max(one.end for one, _ in self.parts)
+    def latest(self) -> float:
+        """When its last event began."""
+        return max(one.events[-1][0] for one, _ in self.parts)
 
     @property
     def events(self) -> list[tuple[Event, Joined]]:
@@ -66,6 +67,7 @@ class Weave:
         self._registering: dict[str, dict[Strand, None]] = {}  # person → strands that ask to register
         self._registered: dict[str, dict[Strand, None]] = {}  # trace → strands that tell of it
         self._clocks_doubtful = False
+        self._dropped = False  # something was forgotten
 
     def add(self, event: Event) -> None:
         """Take in an event. Of two with one id the complete one counts."""
@@ -96,8 +98,8 @@ class Weave:
                     self._dirty.update(ids)
 
     def update(self) -> tuple[set[str], set[str]]:
-        """Works out what was added. Returns ids of sign-ins that are new or may have changed; and of those
-        that are no more."""
+        """Works out what was added. Returns ids of sign-ins that are new or changed; and of those that are no
+        more."""
         if not self._dirty:
             return set(), set()
         changes: dict[Strand, bool] = {}
@@ -116,7 +118,7 @@ class Weave:
         new: list[Attempt] = []
         for person, (added, removed) in by_person.items():
             had = self._attempts.get(person, [])
-            old, made = again(person, had, added, removed)
+            old, made = put_together_again(person, had, added, removed)
             self._attempts[person] = [attempt for attempt in had if attempt not in old] + made
             if not self._attempts[person]:
                 del self._attempts[person]
@@ -156,6 +158,7 @@ class Weave:
 
     def drop(self, sign_ins: Iterable[Woven], others: Iterable[Strand]) -> None:
         """Forget sign-ins, and strands that belong to none. What is left stays as it is."""
+        self._dropped = True
         dropped = dict.fromkeys(others)
         for woven in sign_ins:
             del self.sign_ins[woven.id], self._ids[woven.home], self._standing[woven.home]
@@ -198,10 +201,9 @@ class Weave:
             self._standing.pop(attempt.home, None)
         self._standing.update((attempt.home, attempt) for attempt in new if attempt.staged)
         homes = {attempt.home for attempt in (*gone, *new)} | touched
-        had = {self._ids.pop(home) for home in homes if home in self._ids}
-        for id in had:
-            del self.sign_ins[id]
+        had = {id: self.sign_ins.pop(id) for home in homes if (id := self._ids.pop(home, None)) is not None}
         made: set[str] = set()
+        same: set[str] = set()
         for home in homes & self._standing.keys():
             attempt = self._standing[home]
             given = sorted(self._loose.given.get(home, ()), key=lambda one: one.order)
@@ -210,8 +212,8 @@ class Weave:
             id = min(one.anchor for one, _ in parts)[2]
             self._ids[home] = id
             self.sign_ins[id] = Woven(id, home, parts)
-            made.add(id)
-        return made, had - made
+            (same if id in had and had[id].parts == parts else made).add(id)
+        return made, had.keys() - made - same
 
     def _time(self, event: Event) -> float:
         return event.started - self.offsets.get(event.origin, 0.0)
@@ -268,8 +270,8 @@ class Weave:
                     if where == origin and one.person is not None and one.person in self._registering
                 ),
             )
-            if not registrations:
-                continue  # none, or all of them were dropped: what was known of the clock still holds
+            if not registrations and self._dropped:
+                continue  # what was known of the clock still holds
             spans = {
                 person: [span[:2] for one in self._registering[person] for span in one.registering]
                 for _, person in registrations
