@@ -58,6 +58,9 @@ _UNICODE = _Signs(MARKS, "█", " ▏▎▍▌▋▊▉█", "░", "─", "╱"
 _ASCII = _Signs(PLAIN_MARKS, "#", " ||||####", "=", "-", "/", "->", "~")
 
 
+_IN_ASCII = str.maketrans("…→·�", "~>-?")  # one for one, so that columns and styles stay
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Story:
     """To be printed by rich. `events`: with each event below its stage."""
@@ -68,6 +71,8 @@ class Story:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         page = _Page(self.fall, options.max_width, _ASCII if options.ascii_only else _UNICODE, self.events)
         for line in page.lines():
+            if options.ascii_only:
+                line.plain = line.plain.translate(_IN_ASCII).encode("ascii", "replace").decode()
             line.no_wrap = True
             line.overflow = "crop"
             yield line
