@@ -7,9 +7,10 @@ rules.yaml allows (`admin.hosts`) are answered. Frames, scripts and styles from 
 
 from __future__ import annotations
 
+import asyncio
 import http
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -104,16 +105,20 @@ class Page(tornado.web.RequestHandler):
     async def get(self, *arguments: str) -> None:
         self.missing("No such page", "There is nothing at this address.")
 
-    def show(self, template: str, **values: Any) -> None:
-        """Finish with a page."""
+    async def show(self, template: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Finish with a page. `make`: its values; made, as the page is, in a thread: a long sign-in takes
+        tens of milliseconds, and phones are served on this loop."""
+        self.finish(await asyncio.to_thread(lambda: self._rendered(template, make())))
+
+    def _rendered(self, template: str, values: Mapping[str, Any]) -> bytes:
         theme = self.get_cookie("theme", "")
         named = {"here": self.here, "theme": theme if theme in THEMES else ""}
-        self.finish(LOADER.load(template).generate(**NAMESPACE | named | values))
+        return LOADER.load(template).generate(**NAMESPACE, **named, **values)
 
     def missing(self, title: str, said: str, status: int = 404) -> None:
         """Finish with a page that says what there isn't."""
         self.set_status(status)
-        self.show("missing.html", title=title, said=said)
+        self.finish(self._rendered("missing.html", {"title": title, "said": said}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         status = http.HTTPStatus(status_code)

@@ -17,7 +17,7 @@ class FindingsPage(Page):
             for row in ROWS
             if (entries := [entry for entry in CATALOGUE.values() if entry.stage in row.stages])
         ]
-        self.show("findings.html", groups=groups)
+        await self.show("findings.html", lambda: {"groups": groups})
 
 
 class FindingPage(Page):
@@ -30,4 +30,4 @@ class FindingPage(Page):
             self.missing("No such finding", f"There is no finding {code}.")
         else:
             fixes = [fill(fix, {}) for fix in entry.fixes]  # `<user>` where a sign-in would fill in its own
-            self.show("finding.html", entry=entry, fixes=fixes)
+            await self.show("finding.html", lambda: {"entry": entry, "fixes": fixes})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 from lyncgate.observe import har
 from lyncgate.observe.journal.reader import Reader
@@ -40,16 +41,18 @@ class _OfOne(Page):
 class SignInPage(_OfOne):
     async def get(self, *arguments: str) -> None:
         if found := await self.found(*arguments):
-            sign_in, findings = found
-            self.show(
-                "signin.html",
-                sign_in=sign_in,
-                findings=findings,
-                fall=waterfall(sign_in, findings),
-                way=hops(sign_in),
-                who=shown(sign_in.user or sign_in.account or "unknown user", 128),
-                words=outcome_words(sign_in.outcome, sign_in.failed_stage),
-            )
+            await self.show("signin.html", lambda: _values(*found))
+
+
+def _values(sign_in: SignIn, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    return {
+        "sign_in": sign_in,
+        "findings": findings,
+        "fall": waterfall(sign_in, findings),
+        "way": hops(sign_in),
+        "who": shown(sign_in.user or sign_in.account or "unknown user", 128),
+        "words": outcome_words(sign_in.outcome, sign_in.failed_stage),
+    }
 
 
 class ExportPage(_OfOne):

@@ -47,14 +47,15 @@ class ListPage(_Listing):
         try:
             values["revision"], rows = await self.rows(reader, filter_, ROWS + 1)
         except OSError as error:
-            self.show("signins.html", trouble=f"{error}.", **values)
+            reason = str(error)
+            await self.show("signins.html", lambda: values | {"trouble": f"{reason}."})
             return
         values["rows"] = rows[:ROWS]
         if len(rows) > ROWS:
             values["older"] = f"/signins?{filter_.arguments(rows[ROWS - 1].cursor)}"
         if not filter_.before:  # older pages are past: nothing new comes there
             values["live"] = f"/signins/live?{filter_.arguments()}"
-        self.show("signins.html", trouble="", **values)
+        await self.show("signins.html", lambda: values | {"trouble": ""})
 
 
 class LivePage(_Listing):
@@ -93,18 +94,12 @@ class LivePage(_Listing):
         return int(given) if given.isascii() and given.isdigit() and len(given) < 16 else 0
 
     async def _stream(self, reader: Reader, filter_: Filter, known: int) -> None:
-        template = LOADER.load("row.html")
         seen, silent = -1, 0.0
         while not self._gone:
             revision = await asyncio.to_thread(reader.revision)
             if revision != seen:
                 seen, rows = await self.rows(reader, filter_)
-                new = {
-                    row.id: template.generate(**NAMESPACE, row=row).decode()
-                    for row in rows
-                    if row.revision > known
-                }
-                said = json.dumps({"ids": [row.id for row in rows], "rows": new})
+                said = await asyncio.to_thread(_news, rows, known)
                 self.write(f"id: {seen}\ndata: {said}\n\n")
                 known, silent = seen, 0.0
             elif silent >= QUIET:
@@ -116,3 +111,9 @@ class LivePage(_Listing):
 
     def on_connection_close(self) -> None:
         self._gone = True
+
+
+def _news(rows: list[SignInRow], known: int) -> str:
+    template = LOADER.load("row.html")
+    new = {row.id: template.generate(**NAMESPACE, row=row).decode() for row in rows if row.revision > known}
+    return json.dumps({"ids": [row.id for row in rows], "rows": new})
