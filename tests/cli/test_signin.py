@@ -43,7 +43,7 @@ def test_by_id_and_by_its_beginning(journal: Path) -> None:
     for id_ in (bob.id, bob.id[:6]):
         done = run(id_, "--journal", journal)
         assert done.exit_code == 0, done.output
-        assert done.output.startswith("bob@contoso.example  failed at Ticket, certificate\n")
+        assert done.output.startswith("bob@contoso.example  failed at Ticket\n")
         assert "lyncgate explain-finding F" in done.output
 
 

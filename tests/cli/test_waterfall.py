@@ -47,7 +47,7 @@ def test_a_healthy_sign_in() -> None:
 
 def test_a_failure_with_its_finding() -> None:
     text = printed(wrong_password())
-    assert text.startswith("bob@contoso.example  failed at Ticket, certificate\n")
+    assert text.startswith("bob@contoso.example  failed at Ticket\n")
     assert rows(text)[8:10] == [(9, "✕"), (10, "·")]
     assert "not reached" in text
     assert re.search(r"^F\d\d  ", text, re.MULTILINE)

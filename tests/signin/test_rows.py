@@ -38,4 +38,4 @@ def test_a_line_of_marks() -> None:
 
 def test_outcomes_in_words() -> None:
     assert outcome_words(SignInOutcome.OK, None) == "signed in"
-    assert outcome_words(SignInOutcome.FAILED, Stage.CERTIFICATE) == "failed at Ticket, certificate"
+    assert outcome_words(SignInOutcome.FAILED, Stage.CERTIFICATE) == "failed at Certificate"

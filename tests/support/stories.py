@@ -313,11 +313,16 @@ def no_mobility(started: float = NOON - 1300, user: str = "frank@contoso.example
     return scene.events
 
 
-def under_way(user: str = "erin@contoso.example") -> Story:
-    """Just now, and not over: its ticket is being asked for."""
-    scene = Scene(user, "2001:db8:1::17", PHONE_2013, time.time() - 1)
+def under_way(
+    user: str = "erin@contoso.example", started: float | None = None, ticket: bool = False
+) -> Story:
+    """Just now, and not over: its ticket is being asked for, or was issued."""
+    scene = Scene(user, "2001:db8:1::17", PHONE_2013, time.time() - 1 if started is None else started)
     scene.discover()
-    scene.ask("GET", f"{_TICKET}/mex", None, Stage.TICKET, outcome=None)
+    if ticket:
+        scene.ticket()
+    else:
+        scene.ask("GET", f"{_TICKET}/mex", None, Stage.TICKET, outcome=None)
     return scene.events
 
 

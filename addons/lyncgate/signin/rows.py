@@ -65,6 +65,10 @@ _TABLE: tuple[tuple[str, str, str, tuple[Stage, ...]], ...] = (
     ("Ready", "contacts and cards are there", f"{_WEB}; {_TRACE}", (Stage.READY,)),
 )
 ROWS = tuple(Row(number, *columns) for number, columns in enumerate(_TABLE, start=1))
+TITLES = {stage: row.title for row in ROWS for stage in row.stages} | {
+    Stage.TICKET: "Ticket",
+    Stage.CERTIFICATE: "Certificate",
+}
 ROW_OF = {stage: row for row in ROWS for stage in row.stages}
 
 STATE_WORDS = {
@@ -120,6 +124,6 @@ def strip(states: Mapping[Stage, StageState], *, plain: bool = False) -> str:
 
 
 def outcome_words(outcome: SignInOutcome, failed_stage: Stage | None) -> str:
-    """`failed at Ticket, certificate`, `signed in`: how a sign-in ended."""
+    """`failed at Ticket`, `signed in`: how a sign-in ended."""
     words = OUTCOME_WORDS[outcome]
-    return f"{words} at {ROW_OF[failed_stage].title}" if failed_stage else words
+    return f"{words} at {TITLES[failed_stage]}" if failed_stage else words

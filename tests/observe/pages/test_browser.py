@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from observe.pages.served import Served, served
 from support.requirements import require
-from support.stories import HOSTILE, Told, healthy, stories, told, wrong_password
+from support.stories import HOSTILE, Told, healthy, stories, told, under_way, wrong_password
 
 PHONE = {"width": 360, "height": 740}
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
@@ -76,7 +77,10 @@ def of(site: Served, user: str) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_has_nothing_serious_to_say(page: Page, site: Served, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    for path in addresses(site)[:: 1 if scheme == "light" else 3]:  # structure is the same in both
+    # One that is well and one that is not; the structure is the same in both schemes.
+    sign_ins = [of(site, user).removeprefix(site.url) for user in ("alice", "bob")]
+    others = ["/", "/signins?user=nobody", "/findings", "/findings/F20"] if scheme == "light" else ["/"]
+    for path in [*others, *sign_ins]:
         page.goto(site.url + path)
         page.evaluate(OPEN_ALL)
         violations = Axe().run(page).response["violations"]
@@ -161,6 +165,19 @@ def test_an_empty_list_fills_itself(chromium: Browser) -> None:
         expect(page.get_by_text("Nobody has signed in yet")).to_be_visible()
         journal.tell(healthy())
         expect(page.locator("tbody tr")).to_have_count(1, timeout=10_000)
+
+
+def test_a_sign_in_that_is_under_way_is_watched(page: Page, site: Served, journal: Told) -> None:
+    started = time.time()
+    journal.tell(under_way("ivan@contoso.example", started))
+    page.goto(of(site, "ivan"))
+    expect(page.locator(".verdict")).to_have_text("Under way")
+    page.locator("#row-8 summary").first.focus()
+    page.keyboard.press("Enter")
+    journal.tell(under_way("ivan@contoso.example", started, ticket=True))
+    expect(page.locator("#row-9 .moment")).to_have_count(4)
+    expect(page.locator("#row-8 .moment").first).to_be_visible()
+    expect(page.locator("#row-8 summary").first).to_be_focused()
 
 
 def test_stages_open_by_keyboard(page: Page, site: Served) -> None:

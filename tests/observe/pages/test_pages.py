@@ -37,7 +37,7 @@ def test_the_list_has_everybody(site: Served, ids: dict[str, str]) -> None:
         page = site.get(path)
         assert page.status == 200
         assert len(re.findall(r"<tr id=", page.text)) == len(ids)
-        assert "failed at Ticket, certificate" in page.text
+        assert "failed at Certificate" in page.text
         assert 'aria-label="8 ok, 1 failed, 5 not reached: Ticket, certificate"' in page.text
 
 

@@ -14,15 +14,18 @@ theme.addEventListener("click", () => {
 });
 
 // Copy a command.
-for (const button of document.querySelectorAll(".copy")) {
-  if (!navigator.clipboard) break;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 2000);
-  });
+function prepare() {
+  for (const button of document.querySelectorAll(".copy")) {
+    if (!navigator.clipboard) break;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    });
+  }
 }
+prepare();
 
 // Evidence points into a stage: open it, and put the focus there.
 function reveal() {
@@ -89,6 +92,32 @@ function listen() {
     byId("list").dataset.revision = message.lastEventId;
   };
 }
+
+// A sign-in that is under way: look again until it is over. What is open stays open, the focus where it is.
+const main = byId("main");
+const idOf = (element) => element.closest("[id]").id;
+const openOnes = () => [...main.querySelectorAll("details[open]")].map(idOf);
+
+async function watch() {
+  const answer = await fetch(location.href).catch(() => null);
+  if (answer && answer.ok) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+    if (page.innerHTML !== watched) {
+      watched = page.innerHTML;
+      const open = new Set(openOnes());
+      const focused = main.contains(document.activeElement) ? idOf(document.activeElement) : "";
+      main.replaceChildren(...page.childNodes);
+      for (const one of main.querySelectorAll("details")) if (open.has(idOf(one))) one.open = true;
+      const again = focused && focused !== "main" && byId(focused);
+      if (again) (again.querySelector("summary") || again).focus({ preventScroll: true });
+      prepare();
+    }
+  }
+  if (main.querySelector("[data-open]")) setTimeout(watch, 1000);
+}
+
+let watched = "";
+if (main.querySelector("[data-open]")) setTimeout(watch, 1000);
 
 let latest = 0;
 async function load(address, remember) {
