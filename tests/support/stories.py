@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -47,10 +48,11 @@ class Scene:
         self.domain = user.partition("@")[2]
         self.events: Story = []
         self._seed = f"{user} {started}"
+        self._count = itertools.count()
         self._connection = "c-none"
 
     def _id(self) -> str:
-        return hashlib.sha256(f"{self._seed} {len(self.events)}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self._seed} {next(self._count)}".encode()).hexdigest()[:16]
 
     def dns(self, name: str, rcode: str, *answers: str) -> None:
         """A question to the external DNS view."""

