@@ -30,6 +30,7 @@ EVERY = 0.5  # seconds between two looks at what has changed, at least
 IDLE_SHARE = 5.0  # times that a look took before the next one: the event loop shares the interpreter
 FED_AT_ONCE = 2000  # events
 TRACKED = 20_000  # events held in memory, about 2 kB each
+REMEMBERED = 100_000  # keys of sign-ins that are no longer tracked, about 200 bytes each
 AROUND = 100  # sign-ins that diagnosis may compare with
 COMPLAIN_EVERY = 60.0  # seconds
 RESUME_AFTER = 10.0  # seconds until stitching that has failed begins anew
@@ -102,7 +103,7 @@ class Stitcher:
         self._until = now + LEASE
         if self._tracker is None and time.monotonic() - self._failed > RESUME_AFTER:
             seq = store.last_seq()
-            tracker = Tracker(limit=TRACKED)
+            tracker = Tracker(limit=TRACKED, remembered=REMEMBERED)
             for event in store.unsettled(now - KEEP, TRACKED):
                 self._feed(tracker, event)
             self._tracker, self._seq = tracker, seq

@@ -29,7 +29,7 @@ from lyncgate.signin import codec
 from lyncgate.signin.events import Event
 from lyncgate.signin.pseudonyms import pseudonymise
 
-BUFFERED_EVENTS = 10_000  # about 20 MB: ten seconds of the fastest edge
+BUFFERED_EVENTS = 20_000  # about 40 MB: half a minute of the fastest edge
 BATCH = 2000  # events a transaction
 GATHER = 0.1  # seconds that an event may wait for company
 PRUNE_EVERY = 5.0  # seconds
