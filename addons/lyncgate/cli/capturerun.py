@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
+import threading
 from pathlib import Path
 
 from lyncgate.cli.captureshow import Show
@@ -16,7 +17,7 @@ from lyncgate.engine.capture.nftables import Network, Redirection
 from lyncgate.engine.capture.recording import Recording
 from lyncgate.observe.journal.reader import Reader
 
-LOOK_EVERY = 0.5  # seconds
+LAST_WORDS = 5.0  # seconds that we wait for whoever reads what we print
 TRANSPARENT = "transparent@0"  # mitmproxy's mode, on a free port
 CERTIFICATE = "mitmproxy-ca-cert.pem"
 
@@ -97,14 +98,18 @@ def _redirection(asked: Asked, capture: Capture) -> Redirection:
 
 
 async def _follow(recording: Recording, show: Show, stop: asyncio.Event, seconds: float | None) -> None:
-    """Show rows of the journal as they change."""
-    reader, revision = Reader(recording.journal.place), 0
-    with show:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not stop.is_set():
-                    revision = show.update(reader, revision)
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), LOOK_EVERY)
-        await asyncio.to_thread(recording.journal.flush)
-        show.update(reader, revision)
+    """Show sign-ins, in a thread, until it is time to stop."""
+    loop, ended = asyncio.get_running_loop(), threading.Event()
+    reader = Reader(recording.journal.place)
+    follow = threading.Thread(
+        target=show.follow,
+        args=(reader, ended, lambda: loop.call_soon_threadsafe(stop.set)),
+        name="show",
+        daemon=True,  # it may wait for a pipe that nobody reads
+    )
+    follow.start()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    await asyncio.to_thread(recording.journal.flush)
+    ended.set()
+    await asyncio.to_thread(follow.join, LAST_WORDS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import json
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,8 +19,10 @@ from lyncgate.cli.signintable import as_document, table
 from lyncgate.engine.capture import wireguard
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.rows import SignInRow
+from lyncgate.observe.journal.schema import JournalError
 from lyncgate.signin.shown import shown
 
+LOOK_EVERY = 0.5  # seconds
 _MOST_ROWS = 12
 _SAID = 1000  # refusals that are remembered, to say each once
 
@@ -31,6 +35,8 @@ class Show:
     def __init__(self) -> None:
         self.errors = Console(stderr=True, highlight=False)
         self._refusals: set[tuple[str, str]] = set()
+        self._notices: collections.deque[str] = collections.deque(maxlen=_SAID)
+        self._revision = 0
         self._install = ""
 
     def __enter__(self) -> Self:
@@ -46,15 +52,15 @@ class Show:
         self.errors.print(Text(text, "bold yellow"), soft_wrap=True)
 
     def refused(self, client: str, name: str, said: str) -> None:
-        """A phone did not take our certificate. Said once for each phone and name."""
-        if (client, name) in self._refusals or len(self._refusals) >= _SAID:
-            return
-        self._refusals.add((client, name))
-        self.warn(
-            f"{client} does not trust this capture ({shown(name)}: {shown(said)}). {self._install} "
-            "On an iPhone also turn it on: Settings, General, About, Certificate Trust Settings. "
-            f"Or leave the name alone: --pass-through {shown(name)}"
-        )
+        """A phone did not take our certificate. Said once for each phone and name, and not here: whoever
+        calls must not wait for a terminal."""
+        if (client, name) not in self._refusals and len(self._refusals) < _SAID:
+            self._refusals.add((client, name))
+            self._notices.append(
+                f"{client} does not trust this capture ({shown(name)}: {shown(said)}). {self._install} "
+                "On an iPhone also turn it on: Settings, General, About, Certificate Trust Settings. "
+                f"Or leave the name alone: --pass-through {shown(name)}"
+            )
 
     def remember(self, *, listening: Addresses, certificate: Path) -> None:
         """How a phone gets our certificate: mitm.it is answered where all of its web traffic comes by us."""
@@ -66,13 +72,29 @@ class Show:
     def started(self, *, listening: Addresses, out: Path, certificate: Path, tunnel: str | None) -> None:
         """The capture listens. `tunnel`: the phone's WireGuard configuration."""
 
-    def update(self, reader: Reader, revision: int) -> int:
-        """Show what changed in the journal after `revision`; the new one."""
-        changed = reader.changed(revision)
-        if not changed:
-            return revision
-        self.changed(changed, reader)
-        return changed[-1].revision
+    def follow(self, reader: Reader, ended: threading.Event, gone: Callable[[], None]) -> None:
+        """Show what happens until `ended`: a thread's work, for a terminal or a pipe may keep us waiting.
+        `gone`: is called if nobody reads any more."""
+        try:
+            with self:
+                while not ended.wait(LOOK_EVERY):
+                    self._update(reader)
+                self._update(reader)
+        except BrokenPipeError:
+            gone()
+
+    def _update(self, reader: Reader) -> None:
+        """Show notices, and what changed in the journal."""
+        while self._notices:
+            self.warn(self._notices.popleft())
+        try:
+            changed = reader.changed(self._revision)
+        except JournalError as error:
+            self._notices.append(str(error))
+            return
+        if changed:
+            self._revision = changed[-1].revision
+            self.changed(changed, reader)
 
     def changed(self, rows: Sequence[SignInRow], reader: Reader) -> None:
         """Sign-ins are new, or others than before. `reader`: has all of them."""

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from mitmproxy import dns, flow, tcp
-from mitmproxy.connection import Connection
+from mitmproxy.connection import Client, Connection
 from mitmproxy.http import Headers, HTTPFlow, Request, Response
 from mitmproxy.io import FlowWriter
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from lyncgate import __version__
 from lyncgate.observe.flowhar import entry_of
@@ -47,11 +48,11 @@ class Recording:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self.dropped = 0
-        self.journal = Journal(policy.Journal(path=str(directory / JOURNAL_FILE)), self)
-        self._redactor = None if with_secrets else Redactor(self.journal.hasher)
         self._flows = _private(directory / FLOWS_FILE)
         self._writer = FlowWriter(self._flows)
         self._har = _Har(_private(directory / HAR_FILE))
+        self.journal = Journal(policy.Journal(path=str(directory / JOURNAL_FILE)), self)
+        self._redactor = None if with_secrets else Redactor(self.journal.hasher)
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +92,12 @@ class Recording:
 
     def tcp_error(self, flow: tcp.TCPFlow) -> None:
         self.tcp_end(flow)
+
+    def client_disconnected(self, client: Client) -> None:
+        self._har.forget(client)
+
+    def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        self._har.forget(data.server)
 
     def _save(self, kept: flow.Flow) -> None:
         self._writer.add(kept)
@@ -150,6 +157,10 @@ class _Har:
         self._file.write(self._separator + entry)
         self._separator = b",\n"
         self._write_end()
+
+    def forget(self, conn: Connection) -> None:
+        """A connection is over."""
+        self._told.discard(conn)
 
     def close(self) -> None:
         self._file.close()
