@@ -163,7 +163,7 @@ def test_memory_is_bounded_and_nothing_is_lost() -> None:
             late += len(tracker.late())
             most = max(most, len(tracker))
     take(tracker, known, 1e9)
-    assert most < 4000 + 2000 + 50 * 25  # the limit, what comes until the next tidying, what is open
+    assert most < 4000 + 50 * 25  # the limit, and what is open
     assert late == 0
     expected = {sign_in.id: sign_in for sign_in in stitch(events)}
     assert known == expected

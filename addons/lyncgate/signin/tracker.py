@@ -26,7 +26,8 @@ from lyncgate.signin.weave import Weave, Woven
 KEEP = 2000.0  # seconds: a poll hangs for half an hour at most
 LIMIT = 100_000  # events
 REMEMBERED = 200_000  # keys
-_TIDY_EVERY = 2_000  # events
+_ROOM = 0.9  # of the limit: how much is left when there were too many events
+_OFTEN = 0.1  # of `keep`: how often what is too old is looked for
 
 
 class Tracker:
@@ -43,7 +44,7 @@ class Tracker:
         self._late: list[tuple[str, Event]] = []
         self._forgotten: collections.OrderedDict[Key, str] = collections.OrderedDict()  # key → sign-in
         self._newest = float("-inf")
-        self._since_tidied = 0
+        self._tidied = float("-inf")  # when, by the newest event
 
     def __len__(self) -> int:
         """Events held."""
@@ -56,7 +57,6 @@ class Tracker:
             return
         self._weave.add(event)
         self._newest = max(self._newest, event.started + (event.seconds or 0.0))
-        self._since_tidied += 1
 
     def changed(self, now: float | None = None) -> list[SignIn]:
         """The sign-ins that changed or were over since they were last returned, in order of their start.
@@ -71,7 +71,7 @@ class Tracker:
         for id in gone:
             self._over.pop(id, None)
         found = [self._told(self._weave.sign_ins[id], now) for id in changed]
-        if self._since_tidied >= _TIDY_EVERY:
+        if len(self) > self._limit or self._newest >= self._tidied + _OFTEN * self._keep:
             self._tidy()
         return sorted(found, key=lambda sign_in: (sign_in.started, sign_in.id))
 
@@ -106,9 +106,9 @@ class Tracker:
 
     def _tidy(self) -> None:
         """Forget what is over: sign-ins by age, then by number of events; then strands of no sign-in."""
-        self._since_tidied = 0
+        self._tidied = self._newest
         old = self._newest - self._keep
-        surplus = len(self._weave.events) - self._limit
+        surplus = len(self) - self._limit * _ROOM if len(self) > self._limit else 0
         forgotten: list[Woven] = []
         for latest, id in sorted((woven.latest, id) for id, woven in self._weave.sign_ins.items()):
             if latest >= old and surplus <= 0:
