@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lyncgate.observe.journal import writer
+from lyncgate.observe.journal import stitching, writer
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.policy.policy import MIB, Journal
 from lyncgate.signin.story import SignInOutcome
@@ -51,6 +51,24 @@ def test_a_sign_in_under_way_goes_on_after_a_restart_and_is_counted_once(path: P
     with journal(path, clock=lambda: now + 130) as (made, told):
         assert made.flush()
         assert told.settled == [], "it was counted before"
+
+
+def test_stitching_begins_anew_now_and_then_and_nobody_notices(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stitching, "BEGUN_ANEW", 50)
+    with journal(path) as (made, told):
+        now = time.time() - 120
+        phones = [list(sign_in(number, now)) for number in range(12)]
+        for place in range(EVENTS):
+            for events in phones:
+                made.append(events[place])
+            if place % 5 == 0:
+                assert made.flush()
+        assert made.flush()
+        rows = Reader(made.place).list()
+        assert [row.outcome for row in rows] == [SignInOutcome.OK] * 12
+        assert sorted(told.settled) == sorted(row.id for row in rows)
 
 
 def test_when_it_is_locked_it_waits_then_drops_and_counts_and_then_goes_on(path: Path) -> None:

@@ -31,6 +31,7 @@ IDLE_SHARE = 5.0  # times that a look took before the next one: the event loop s
 FED_AT_ONCE = 2000  # events
 TRACKED = 20_000  # events held in memory, about 2 kB each
 REMEMBERED = 100_000  # keys of sign-ins that are no longer tracked, about 200 bytes each
+BEGUN_ANEW = 300_000  # events: what a tracker learns of names only grows, and names come from outside
 AROUND = 100  # sign-ins that diagnosis may compare with
 COMPLAIN_EVERY = 60.0  # seconds
 RESUME_AFTER = 10.0  # seconds until stitching that has failed begins anew
@@ -45,6 +46,7 @@ class Stitcher:
         self._until = 0.0  # the lease's end, Unix seconds
         self._tracker: Tracker | None = None  # None: somebody else stitches
         self._seq = 0  # of the last event that the tracker has
+        self._fed = 0  # events that it was given
         self._look_at = 0.0  # monotonic
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
@@ -65,6 +67,7 @@ class Stitcher:
             if event:
                 self._feed(self._tracker, event)
             self._seq = seq
+        self._fed += len(events)
         more = len(events) == FED_AT_ONCE
         if at_once or time.monotonic() >= self._look_at:
             begun = time.monotonic()
@@ -77,6 +80,8 @@ class Stitcher:
             self._gone.clear()
             for sign_in, findings in settled:
                 self._observer.sign_in_settled(sign_in, findings)
+        if self._fed >= BEGUN_ANEW:
+            self._tracker = None
         return more
 
     def stop(self, store: Store) -> None:
@@ -95,18 +100,17 @@ class Stitcher:
         self._around.clear()
 
     def _lead(self, store: Store, now: float) -> bool:
-        if now + LEASE - RENEW < self._until <= now + LEASE:
-            return True
-        if not store.lease(self._owner, now, LEASE):
-            self.forget()
-            return False
-        self._until = now + LEASE
+        if not now + LEASE - RENEW < self._until <= now + LEASE:
+            if not store.lease(self._owner, now, LEASE):
+                self.forget()
+                return False
+            self._until = now + LEASE
         if self._tracker is None and time.monotonic() - self._failed > RESUME_AFTER:
             seq = store.last_seq()
             tracker = Tracker(limit=TRACKED, remembered=REMEMBERED)
             for event in store.unsettled(now - KEEP, TRACKED):
                 self._feed(tracker, event)
-            self._tracker, self._seq = tracker, seq
+            self._tracker, self._seq, self._fed = tracker, seq, 0
         return True
 
     def _feed(self, tracker: Tracker, event: Event) -> None:
