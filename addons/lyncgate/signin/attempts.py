@@ -28,7 +28,7 @@ IDLE = 60.0  # seconds: a phone waits that long for a connection that nobody ans
 QUIET = 10.0  # seconds: who asks the same again after that long was told to by a person
 LED = 2.0  # seconds from an answer that leads to discovery to the question there
 CLOCK = 1.0  # seconds: by what times of different machines may be off, after correction
-RECENT = 8  # attempts of one person that a strand is compared with, latest first
+RECENT = 8  # attempts of one person, the latest, that a strand is compared with if no key decides
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -99,17 +99,44 @@ class Attempt:
 
 
 def put_together_again(
-    person: str | None, had: Iterable[Attempt], added: Sequence[Strand], removed: Sequence[Strand]
+    person: str | None, had: Sequence[Attempt], added: Sequence[Strand], removed: Sequence[Strand]
 ) -> tuple[list[Attempt], list[Attempt]]:
     """What becomes of a person's attempts `had` when strands are added and removed: those that are no more,
-    and those instead. Only attempts that the strands can have to do with are put together anew."""
+    and those instead. Only attempts that the strands can have to do with are put together anew: by key, or
+    because they began after or shortly before."""
     changed = (*added, *removed)
-    since = min(strand.start for strand in changed) - 2 * IDLE - CLOCK
+    since = _since(added, removed)
     ties = {tie for strand in changed for tie in strand.ties}
     tickets = {ticket for strand in changed for ticket in strand.tickets}
-    old = [a for a in had if a.end >= since or a.ties & ties or a.tickets & tickets]
+    epids = {epid for strand in changed if not strand.web for epid in strand.endpoints}
+    ordered = sorted(had, key=_opened_at)
+    first = bisect.bisect_left(ordered, (since, ""), key=_opened_at) - 2 * RECENT
+    old = [
+        attempt
+        for number, attempt in enumerate(ordered)
+        if number >= first
+        or not attempt.ties.isdisjoint(ties)
+        or not attempt.tickets.isdisjoint(tickets)
+        or not attempt.epids.isdisjoint(epids)
+    ]
     strands = {strand for attempt in old for strand, _ in attempt.strands} - set(removed) | set(added)
     return old, attempts(person, strands)
+
+
+def _since(added: Sequence[Strand], removed: Sequence[Strand]) -> float:
+    """The moment before which nothing is changed by the strands. One that only went on longer, as by a poll,
+    changes nothing before its old end."""
+    before = {strand.order: strand for strand in removed}
+    found = []
+    for strand in added:
+        old = before.pop(strand.order, None)
+        longer = old is not None and old.look == strand.look
+        found.append(min(old.end, strand.end) if longer and old is not None else strand.start)
+    return min([*found, *(strand.start for strand in before.values())]) - CLOCK
+
+
+def _opened_at(attempt: Attempt) -> tuple[float, str]:
+    return attempt.strands[0][0].order
 
 
 def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
@@ -118,14 +145,13 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
     ordered = sorted(found, key=lambda strand: strand.order)
     bodies = [(strand.start, strand.agents) for strand in ordered if strand.beyond is not None]
     made: list[Attempt] = []
-    alive: list[Attempt] = []
     by_ticket: dict[str, Attempt] = {}
     by_tie: dict[Key, Attempt] = {}
     for strand in ordered:
         if not strand.web:
             continue
-        alive = [attempt for attempt in alive if attempt.end + IDLE >= strand.start]
-        attempt, why = _place(strand, alive[: -RECENT - 1 : -1], by_ticket, by_tie)
+        alive = [attempt for attempt in made[: -RECENT - 1 : -1] if attempt.end + IDLE >= strand.start]
+        attempt, why = _place(strand, alive, by_ticket, by_tie)
         if attempt is None:
             attempt, why = _opened(strand, alive), Joined.KEY
             made.append(attempt)
@@ -135,9 +161,6 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
         if strand.finds and strand.beyond is None:
             _note_round(attempt, strand)
         attempt.add(strand, why)
-        if attempt not in alive:
-            alive.append(attempt)
-            alive.sort(key=lambda one: one.strands[0][0].order)
         if attempt.beyond is None:
             attempt.awaited = _is_awaited(attempt, bodies)
         for ticket in strand.tickets:
@@ -249,11 +272,11 @@ def _note_round(attempt: Attempt, strand: Strand) -> None:
 
 
 def _opened(strand: Strand, alive: Sequence[Attempt]) -> Attempt:
-    """A new attempt. If it begins in the middle, and another attempt had a round of discovery too many, that
-    was its own."""
+    """A new attempt. If it begins in the middle, and another of those `alive`, the latest first, had a round
+    of discovery too many, that was its own."""
     attempt = Attempt(strand.person)
     if strand.beyond is not None and not strand.finds:
-        for other in reversed(alive[-RECENT:]):
+        for other in alive:
             spare = other.rounds[1:]
             if spare and _fit(strand, other) == 0:
                 rest = Attempt(other.person, rounds=[other.rounds[0], *spare[1:]])
@@ -272,31 +295,43 @@ def _opened(strand: Strand, alive: Sequence[Attempt]) -> Attempt:
 def _place_traces(person: str | None, traces: Sequence[Strand], web: list[Attempt]) -> list[Attempt]:
     """Adds traces to the attempts that they tell of; returns those that only traces tell of."""
     by_tie: dict[Key, Attempt] = {}
-    made = list(web)
+    by_epid: dict[str, list[Attempt]] = {}
+    made = sorted(web, key=_opened_at)
+    opened = [attempt.start for attempt in made]
+    only: list[Attempt] = []
     # Those that register first: they tell which endpoint is whose.
     for strand in sorted(traces, key=lambda s: (not s.registering, not s.endpoints, s.order)):
         tied = [by_tie[tie] for tie in strand.ties if tie in by_tie]
-        attempt = tied[0] if tied else _covering(strand, made)
+        same = [attempt for epid in strand.endpoints for attempt in by_epid.get(epid, ())]
+        until = bisect.bisect_right(opened, strand.start + CLOCK)
+        attempt = tied[0] if tied else _covering(strand, same, made[max(0, until - RECENT) : until])
         if attempt is None:
             attempt = Attempt(person)
-            made.append(attempt)
+            only.append(attempt)
+            place = bisect.bisect_right(opened, strand.start)
+            opened.insert(place, strand.start)
+            made.insert(place, attempt)
         attempt.add(strand, Joined.KEY if tied else Joined.USER)
         for tie in strand.ties:
             by_tie[tie] = attempt
-    return made[len(web) :]
+        for epid in strand.endpoints:
+            by_epid.setdefault(epid, []).append(attempt)
+    return only
 
 
-def _covering(strand: Strand, made: Sequence[Attempt]) -> Attempt | None:
-    """The attempt that a strand of a trace tells of. Its endpoint decides; if that is unknown yet, when it
-    was, and where."""
-    near = [attempt for attempt in made if attempt.start - CLOCK <= strand.start <= attempt.end + IDLE]
-    same = [attempt for attempt in near if strand.endpoints & attempt.epids]
-    if same:
-        return max(same, key=lambda attempt: attempt.start)
+def _covering(strand: Strand, same: Sequence[Attempt], recent: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that a strand of a trace tells of: of the same endpoint; or among the `recent` ones that
+    which was registering then, and there."""
+    known = [attempt for attempt in same if _is_near(strand, attempt)]
+    if known:
+        return max(known, key=lambda attempt: attempt.start)
+    near = (attempt for attempt in recent if _is_near(strand, attempt))
     free = [attempt for attempt in near if not (strand.endpoints and attempt.epids)]
-    if not free:
-        return None
-    return min(free, key=lambda attempt: (_misfit(strand, attempt), -attempt.start))
+    return min(free, key=lambda attempt: (_misfit(strand, attempt), -attempt.start), default=None)
+
+
+def _is_near(strand: Strand, attempt: Attempt) -> bool:
+    return attempt.start - CLOCK <= strand.start <= attempt.end + IDLE
 
 
 def _misfit(strand: Strand, attempt: Attempt) -> tuple[float, bool]:
@@ -312,7 +347,8 @@ def _misfit(strand: Strand, attempt: Attempt) -> tuple[float, bool]:
 
 
 def _tell_why(attempt: Attempt) -> None:
-    """Strands tied to the one with most in it are there by key; the others by what `_place` says."""
+    """Strands tied to the one with most in it are there by key; the others because of the person, or, where
+    nobody is named, of the address."""
     web = [strand for strand, _ in attempt.strands if strand.web] or [s for s, _ in attempt.strands]
     main = max(web, key=lambda s: (s.session is not None, s.beyond is not None, len(s.events), s.order))
     ties, tickets = set(main.ties), set(main.tickets)
@@ -326,8 +362,11 @@ def _tell_why(attempt: Attempt) -> None:
                 ties |= strand.ties
                 tickets |= strand.tickets
                 grew = True
+    otherwise = Joined.USER
+    if attempt.person is None:
+        otherwise = Joined.ADDRESS if attempt.clients else Joined.TIME
     attempt.strands = [
-        (strand, Joined.KEY if id(strand) in joined else Joined.USER) for strand, _ in attempt.strands
+        (strand, Joined.KEY if id(strand) in joined else otherwise) for strand, _ in attempt.strands
     ]
 
 

@@ -65,6 +65,15 @@ class Strand:
     session: tuple[float, float] | None = None  # first and last use of an application
     staged: bool = False  # at least one event is a step of a sign-in
 
+    @property
+    def look(self) -> object:
+        """What its attempt, and others near, depend on: all but how long it went on, and its keys."""
+        return (
+            *(self.agents, self.clients, self.endpoints, self.hosts, self.leads, self.finds, self.redirects),
+            *(self.beyond, self.challenged, self.located, self.registering, self.staged, self.web),
+            self.session and self.session[0],
+        )
+
 
 def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
     """A strand of these events: at least one."""
