@@ -83,7 +83,8 @@ def test_a_phone_that_does_not_trust_us_is_noticed_and_told_what_to_do(site: Sit
     assert "our own certificate" in told.detail
     (upstream,) = site.capture.of(Handshake, side="upstream", keys=told.keys)
     assert upstream.outcome is HandshakeOutcome.OK
-    assert f"127.0.0.1 does not trust this capture ({DISCOVER}: " in site.capture.warnings
+    said = f"127.0.0.1 does not trust this capture ({DISCOVER}: "
+    wait_until(lambda: said in site.capture.warnings, lambda: site.capture.warnings)
     assert f"Bring {site.capture.ca} to the phone" in site.capture.warnings
     assert f"--pass-through {DISCOVER}" in site.capture.warnings
 

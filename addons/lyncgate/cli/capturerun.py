@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import signal
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from lyncgate.cli.captureshow import Show
@@ -49,56 +50,62 @@ async def run(asked: Asked, show: Show) -> None:
     modes = [*asked.modes, *([asked.dns_mode] if asked.dns_mode else [])]
     if asked.transparent:
         modes.append(TRANSPARENT)
-    async with contextlib.AsyncExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         gateway = stack.enter_context(Gateway()) if asked.transparent else None
         if gateway and gateway.cleaned:
             show.warn(gateway.cleaned)
         recording = stack.enter_context(Recording(asked.out, with_secrets=asked.with_secrets))
-        capture = await stack.enter_async_context(
-            capturing(
-                modes,
-                recording.journal.append,
-                confdir=asked.ca_dir,
-                hasher=recording.journal.hasher,
-                upstream_ca=asked.upstream_ca,
-                name_server=asked.name_server,
-                passed=asked.passed,
-                refused=show.refused,
-                addons=[recording],
-            )
+        capturing_now = capturing(
+            modes,
+            recording.journal.append,
+            confdir=asked.ca_dir,
+            hasher=recording.journal.hasher,
+            upstream_ca=asked.upstream_ca,
+            name_server=asked.name_server,
+            passed=asked.passed,
+            refused=show.refused,
+            addons=[recording],
         )
-        if gateway:
-            stack.enter_context(gateway.redirecting(_redirection(asked, capture)))
-        if asked.with_secrets:
-            show.warn(
-                f"SECRETS ARE KEPT: {asked.out} will hold tickets, cookies and NTLM messages of everybody "
-                "who signs in. Whoever reads them can act for these people. Delete them when you are done."
-            )
-        show.remember(listening=capture.addresses, certificate=asked.ca_dir / CERTIFICATE)
-        show.started(
-            listening=capture.addresses,
-            out=asked.out,
-            certificate=asked.ca_dir / CERTIFICATE,
-            tunnel=wireguard.client_configuration(asked.ca_dir, asked.endpoint) if asked.endpoint else None,
-        )
-        await _follow(recording, show, stop, asked.seconds)
+        async with _showing(recording, show, stop) as follow, capturing_now as capture:
+            rules = gateway.redirecting(_redirection(asked, capture)) if gateway else None
+            with rules or contextlib.nullcontext():
+                _tell_start(asked, show, capture)
+                follow.start()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), asked.seconds)
     if recording.dropped:
         show.warn(f"{recording.dropped} events are missing in the journal")
     show.ended(asked.out)
 
 
+def _tell_start(asked: Asked, show: Show, capture: Capture) -> None:
+    if asked.with_secrets:
+        show.warn(
+            f"SECRETS ARE KEPT: {asked.out} will hold tickets, cookies and NTLM messages of everybody "
+            "who signs in. Whoever reads them can act for these people. Delete them when you are done."
+        )
+    show.remember(listening=capture.addresses, certificate=asked.ca_dir / CERTIFICATE)
+    show.started(
+        listening=capture.addresses,
+        out=asked.out,
+        certificate=asked.ca_dir / CERTIFICATE,
+        tunnel=wireguard.client_configuration(asked.ca_dir, asked.endpoint) if asked.endpoint else None,
+    )
+
+
 def _redirection(asked: Asked, capture: Capture) -> Redirection:
-    port = capture.addresses[TRANSPARENT][0][1]
     return Redirection(
-        port=port,
+        port=capture.addresses[TRANSPARENT][0][1],
         dns_port=capture.addresses[asked.dns_mode][0][1] if asked.dns_mode else None,
         interfaces=asked.interfaces,
         sources=asked.sources,
     )
 
 
-async def _follow(recording: Recording, show: Show, stop: asyncio.Event, seconds: float | None) -> None:
-    """Show sign-ins, in a thread, until it is time to stop."""
+@contextlib.asynccontextmanager
+async def _showing(recording: Recording, show: Show, stop: asyncio.Event) -> AsyncIterator[threading.Thread]:
+    """A thread, to be started, that shows sign-ins to the last one: what connections tell that end with the
+    capture, too."""
     loop, ended = asyncio.get_running_loop(), threading.Event()
     reader = Reader(recording.journal.place)
     follow = threading.Thread(
@@ -107,9 +114,10 @@ async def _follow(recording: Recording, show: Show, stop: asyncio.Event, seconds
         name="show",
         daemon=True,  # it may wait for a pipe that nobody reads
     )
-    follow.start()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-    await asyncio.to_thread(recording.journal.flush)
-    ended.set()
-    await asyncio.to_thread(follow.join, LAST_WORDS)
+    try:
+        yield follow
+    finally:
+        await asyncio.to_thread(recording.journal.flush)
+        ended.set()
+        if follow.is_alive():
+            await asyncio.to_thread(follow.join, LAST_WORDS)
