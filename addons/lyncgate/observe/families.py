@@ -24,7 +24,7 @@ PHASE_BUCKETS = (
 
 
 # A stage is one exchange or a few; the first one waits for a person, registering may wait for a domain.
-STAGE_BUCKETS = (*DURATION_BUCKETS, 60.0, 300.0)
+STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.3, 0.6, 1.2, 3.0, 10.0, 30.0, 300.0)
 
 
 class Family[M: (Counter, Gauge, Histogram)]:

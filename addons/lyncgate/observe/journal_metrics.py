@@ -16,6 +16,7 @@ from lyncgate.signin.story import SignIn, SignInOutcome, StageState
 
 OTHER = "_other"
 NONE = "_none"
+TIMED = (StageState.OK, StageState.FAILED)
 CODES = frozenset(f"F{number:02}" for number in range(1, 51))  # the catalogue's, protocol reference §10
 
 
@@ -26,6 +27,8 @@ class JournalMetrics:
         self._families = families
         for stage in Stage:
             families.signins[SignInOutcome.FAILED, stage].inc(0)
+            for state in TIMED:
+                _ = families.stages[stage, state]  # asking for it makes it
         for outcome in (SignInOutcome.OK, SignInOutcome.INCOMPLETE):
             families.signins[outcome, NONE].inc(0)
         for code in CODES:
@@ -39,7 +42,7 @@ class JournalMetrics:
         failed_stage = sign_in.failed_stage if sign_in.outcome is SignInOutcome.FAILED else None
         families.signins[sign_in.outcome, failed_stage or NONE].inc()
         for view in sign_in.stages:
-            if view.seconds is not None and view.state in (StageState.OK, StageState.FAILED):
+            if view.seconds is not None and view.state in TIMED:
                 families.stages[view.stage, view.state].observe(view.seconds)
         for code in {finding.code for finding in findings}:
             families.findings[(code if code in CODES else OTHER,)].inc()
