@@ -7,7 +7,7 @@ import dataclasses
 from lyncgate.lync.stages import Stage
 from lyncgate.observe.journal.observer import Dropped
 from lyncgate.observe.metrics import Metrics
-from lyncgate.signin.catalogue import CATALOGUE
+from lyncgate.signin.catalogue.catalogue import CATALOGUE
 from lyncgate.signin.story import SignInOutcome
 from observe.samples import FINDING, REFUSED, series
 

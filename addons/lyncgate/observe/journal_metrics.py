@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from lyncgate.lync.stages import Stage
 from lyncgate.observe.families import Families
 from lyncgate.observe.journal.observer import Dropped
+from lyncgate.signin.catalogue.catalogue import CATALOGUE
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.story import SignIn, SignInOutcome, StageState
 
 OTHER = "_other"
 NONE = "_none"
 TIMED = (StageState.OK, StageState.FAILED)
-CODES = frozenset(f"F{number:02}" for number in range(1, 51))  # the catalogue's, protocol reference §10
+CODES = frozenset(CATALOGUE)
 
 
 class JournalMetrics:
