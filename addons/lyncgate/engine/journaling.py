@@ -9,6 +9,17 @@ from lyncgate.observe.journal.writer import Journal
 from lyncgate.observe.metrics import Metrics
 from lyncgate.policy.policy import Policy
 from lyncgate.signin.events import Event
+from lyncgate.signin.exchange import Exchange, Outcome
+
+FAILED = 400  # status from which on an answer says that something is wrong
+
+
+def concerns_sign_ins(event: Event) -> bool:
+    """Not so an exchange that is no step of a sign-in, belongs to no application and went well: a meeting's page,
+    a picture, a health check. Most of an edge's traffic is that, and a sign-in's story gains nothing by it."""
+    if not isinstance(event, Exchange) or event.stage is not None or event.keys.application is not None:
+        return True
+    return event.outcome is not Outcome.OK or (event.status or 0) >= FAILED
 
 
 class JournalSink:
@@ -22,7 +33,8 @@ class JournalSink:
         self.reader = Reader(self._journal.place)
 
     def __call__(self, event: Event) -> None:
-        self._journal.append(event)
+        if concerns_sign_ins(event):
+            self._journal.append(event)
 
     def prepare(self, policy: Policy) -> Callable[[], None]:
         """Raises JournalError if a restart is needed; else what is returned puts `policy` in force."""
