@@ -12,7 +12,9 @@ from lyncgate.signin.exchange import Outcome
 from lyncgate.signin.keys import Keys
 from observe.samples import TICKET
 
-PAGE = dataclasses.replace(TICKET, path="/meet/alice", stage=None, status=200, outcome=Outcome.OK, keys=Keys())
+PAGE = dataclasses.replace(
+    TICKET, path="/meet/alice", stage=None, status=200, outcome=Outcome.OK, keys=Keys()
+)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ FAILED = 400  # status from which on an answer says that something is wrong
 
 
 def concerns_sign_ins(event: Event) -> bool:
-    """Not so an exchange that is no step of a sign-in, belongs to no application and went well: a meeting's page,
-    a picture, a health check. Most of an edge's traffic is that, and a sign-in's story gains nothing by it."""
+    """Not so an exchange that is no step of a sign-in, belongs to no application and went well: a page of a
+    meeting, a picture. Most of an edge's traffic is that, and no sign-in's story gains by it."""
     if not isinstance(event, Exchange) or event.stage is not None or event.keys.application is not None:
         return True
     return event.outcome is not Outcome.OK or (event.status or 0) >= FAILED
