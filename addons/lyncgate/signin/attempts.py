@@ -60,7 +60,7 @@ class Attempt:
     anchor: Anchor = (9, 0.0, "")
     staged: bool = False  # there is a step of a sign-in in it; else it is none
 
-    def add(self, strand: Strand, why: Joined) -> None:
+    def add(self, strand: Strand, why: Joined = Joined.KEY) -> None:
         if not self.strands:
             self.start, self.end = strand.start, strand.end
             self.anchor = strand.anchor
@@ -151,16 +151,16 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
         if not strand.web:
             continue
         alive = [attempt for attempt in made[: -RECENT - 1 : -1] if attempt.end + IDLE >= strand.start]
-        attempt, why = _place(strand, alive, by_ticket, by_tie)
+        attempt = _place(strand, alive, by_ticket, by_tie)
         if attempt is None:
-            attempt, why = _opened(strand, alive), Joined.KEY
+            attempt = _opened(strand, alive)
             made.append(attempt)
             if not strand.staged:  # nothing may join what is no sign-in
-                attempt.add(strand, why)
+                attempt.add(strand)
                 continue
         if strand.finds and strand.beyond is None:
             _note_round(attempt, strand)
-        attempt.add(strand, why)
+        attempt.add(strand)
         if attempt.beyond is None:
             attempt.awaited = _is_awaited(attempt, bodies)
         for ticket in strand.tickets:
@@ -189,20 +189,17 @@ def _place(
     alive: Sequence[Attempt],
     by_ticket: dict[str, Attempt],
     by_tie: dict[Key, Attempt],
-) -> tuple[Attempt | None, Joined]:
+) -> Attempt | None:
     """`alive`: the latest first."""
     keyed = [by_tie[tie] for tie in strand.ties if tie in by_tie]
     keyed += [by_ticket[ticket] for ticket in strand.tickets if ticket in by_ticket]
     if keyed:
         linked = max(keyed, key=lambda attempt: attempt.start)
-        anew = _begun_anew(strand, linked, alive)
-        return (anew, Joined.USER) if anew is not None else (linked, Joined.KEY)
+        return _begun_anew(strand, linked, alive) or linked
     fitting = [attempt for attempt in alive if not _differs(strand, attempt)]
     if strand.finds and strand.finds[0].started <= (strand.beyond or strand.start):
         fitting = [attempt for attempt in fitting if not _starts_over(strand, attempt)]
-    if not fitting:
-        return None, Joined.KEY
-    return min(fitting, key=lambda attempt: _distance(strand, attempt)), Joined.USER
+    return min(fitting, key=lambda attempt: _distance(strand, attempt), default=None)
 
 
 def _begun_anew(strand: Strand, linked: Attempt, alive: Sequence[Attempt]) -> Attempt | None:
@@ -308,10 +305,13 @@ def _place_traces(person: str | None, traces: Sequence[Strand], web: list[Attemp
         if attempt is None:
             attempt = Attempt(person)
             only.append(attempt)
+            if not strand.staged:
+                attempt.add(strand)
+                continue
             place = bisect.bisect_right(opened, strand.start)
             opened.insert(place, strand.start)
             made.insert(place, attempt)
-        attempt.add(strand, Joined.KEY if tied else Joined.USER)
+        attempt.add(strand)
         for tie in strand.ties:
             by_tie[tie] = attempt
         for epid in strand.endpoints:

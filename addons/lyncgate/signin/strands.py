@@ -17,6 +17,7 @@ from lyncgate.lync.stages import Stage
 from lyncgate.signin.events import Event, Handshake, SipMessage, TraceLine
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.facts import Document
+from lyncgate.signin.proofs import proofs
 
 type Key = tuple[str, str]  # kind and value
 type Anchor = tuple[int, float, str]  # of an event: rank of its kind, time, id
@@ -94,7 +95,7 @@ def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
         if isinstance(event, Exchange):
             _take_exchange(made, when, event)
         elif isinstance(event, SipMessage | TraceLine):
-            made.staged = True
+            made.staged = made.staged or bool(proofs(event))
             if isinstance(event, SipMessage) and event.method == "REGISTER":
                 server = event.origin.removeprefix("trace:")
                 made.registering.append((when, when + (event.seconds or 0.0), server))

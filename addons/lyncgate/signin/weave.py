@@ -336,8 +336,8 @@ def _is_shared(named: _Named) -> bool:
 
 def _telling(event: Event) -> tuple[bool, int, str]:
     """Orders tellings of one event: the complete one is last."""
-    complete = not isinstance(event, Exchange) or event.outcome is not None
-    return complete, len(repr(event)), repr(event)
+    told = event.outcome if isinstance(event, Exchange) else event.seconds
+    return told is not None, len(repr(event)), repr(event)
 
 
 def _divide(
