@@ -46,7 +46,7 @@ def estimate(
         return None
     least, most = [], []
     for when, spans in samples:
-        begin, end = min(spans, key=lambda span: (abs(when - offset - (span[0] + span[1]) / 2), span))
+        begin, end = min(spans, key=lambda span: (_outside(when - offset, *span), span))
         if _fits(when - offset, begin, end):
             least.append(when - end)
             most.append(when - begin)
@@ -72,7 +72,11 @@ def _votes(samples: Sequence[tuple[float, Sequence[Span]]], offset: float) -> in
 
 
 def _fits(when: float, begin: float, end: float) -> bool:
-    return begin - TOLERANCE <= when <= end + TOLERANCE
+    return _outside(when, begin, end) <= TOLERANCE
+
+
+def _outside(when: float, begin: float, end: float) -> float:
+    return max(begin - when, when - end, 0.0)
 
 
 def _beside_zones(offset: float) -> float:

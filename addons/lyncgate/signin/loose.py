@@ -243,7 +243,7 @@ def _rest_key(strand: Strand) -> tuple[str, str] | None:
 def _look(attempt: Attempt) -> object:
     return (
         attempt.start,
-        attempt.home,
+        attempt.person,
         frozenset(attempt.agents),
         frozenset(attempt.clients),
         frozenset(attempt.asked),
