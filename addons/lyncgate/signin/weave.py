@@ -158,12 +158,12 @@ class Weave:
 
     def drop(self, sign_ins: Iterable[Woven], others: Iterable[Strand]) -> None:
         """Forget sign-ins, and strands that belong to none. What is left stays as it is."""
-        self._dropped = True
         dropped = dict.fromkeys(others)
         for woven in sign_ins:
             del self.sign_ins[woven.id], self._ids[woven.home], self._standing[woven.home]
             self._loose.forget(woven.home)
             dropped.update(dict.fromkeys(one for one, _ in woven.parts))
+        self._dropped |= bool(dropped)
         self._loose.drop([one for one in dropped if one.person is None])
         for person in {one.person for one in dropped if one.person is not None}:
             attempts = self._attempts.get(person, [])
