@@ -188,3 +188,12 @@ def test_an_event_of_a_forgotten_sign_in_finds_its_id() -> None:
     assert (of, event, rest) == (stitch(play.events)[0].id, ended, [])
     assert len(tracker) == before
     assert tracker.late() == []
+
+
+@given(st.lists(PLAYS, min_size=12, max_size=25), st.randoms(use_true_random=True))
+@settings(max_examples=10, deadline=None)
+def test_one_user_again_and_again(plays: list[Play], chance: random.Random) -> None:
+    """More attempts of one person than are put together anew when one of them changes."""
+    events = events_of([dataclasses.replace(play, user=USERS[0]) for play in plays], chance)
+    told = sorted(events, key=lambda event: event.started + (event.seconds or 0.0) + chance.random())
+    assert in_order(fed(Tracker(), told, 20)) == stitch(events)

@@ -11,8 +11,6 @@ person whose device and time fit. A new attempt begins
 Two attempts are of different devices when their endpoints differ, when both use an application at the same
 time, or when one asks for the user document while the other waits for it. A different User-Agent or client
 address makes it less likely, no more: there are devices that have several.
-
-Traces know no address, only who and when: a registration goes to the attempt that was registering then.
 """
 
 from __future__ import annotations
@@ -21,81 +19,13 @@ import bisect
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+from lyncgate.signin.attempt import CLOCK, IDLE, RECENT, Attempt
 from lyncgate.signin.story import Joined
-from lyncgate.signin.strands import Anchor, Key, Strand
+from lyncgate.signin.strands import Key, Strand
+from lyncgate.signin.traced import place_traces
 
-IDLE = 60.0  # seconds: a phone waits that long for a connection that nobody answers
 QUIET = 10.0  # seconds: who asks the same again after that long was told to by a person
 LED = 2.0  # seconds from an answer that leads to discovery to the question there
-CLOCK = 1.0  # seconds: by what times of different machines may be off, after correction
-RECENT = 8  # attempts of one person, the latest, that a strand is compared with if no key decides
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Attempt:
-    """A sign-in in the making."""
-
-    person: str | None
-    strands: list[tuple[Strand, Joined]] = dataclasses.field(default_factory=list)
-    start: float = 0.0
-    end: float = 0.0
-    agents: set[str] = dataclasses.field(default_factory=set)
-    clients: set[str] = dataclasses.field(default_factory=set)
-    endpoints: set[str] = dataclasses.field(default_factory=set)  # as web clients name themselves
-    epids: set[str] = dataclasses.field(default_factory=set)  # as the registrar knows them
-    tickets: set[str] = dataclasses.field(default_factory=set)
-    hosts: dict[str, float] = dataclasses.field(default_factory=dict)
-    leads: set[str] = dataclasses.field(default_factory=set)
-    asked: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)  # question → last asked
-    redirects: list[tuple[float, str]] = dataclasses.field(default_factory=list)
-    awaited: bool = False  # after discovery comes something with the same User-Agent
-    rounds: list[list[Strand]] = dataclasses.field(default_factory=list)  # of discovery
-    beyond: float | None = None
-    challenged: list[tuple[float, float]] = dataclasses.field(default_factory=list)  # until located
-    located: float | None = None
-    registering: list[tuple[float, float, str]] = dataclasses.field(default_factory=list)
-    sessions: list[tuple[float, float]] = dataclasses.field(default_factory=list)
-    connections: set[tuple[str, str]] = dataclasses.field(default_factory=set)  # shared ones
-    ties: set[Key] = dataclasses.field(default_factory=set)
-    anchor: Anchor = (9, 0.0, "")
-    staged: bool = False  # there is a step of a sign-in in it; else it is none
-
-    def add(self, strand: Strand, why: Joined = Joined.KEY) -> None:
-        if not self.strands:
-            self.start, self.end = strand.start, strand.end
-            self.anchor = strand.anchor
-        self.anchor = min(self.anchor, strand.anchor)
-        self.ties |= strand.ties
-        self.staged |= strand.staged
-        self.strands.append((strand, why))
-        self.start = min(self.start, strand.start)
-        self.end = max(self.end, strand.end)
-        if not strand.web:
-            self.epids |= strand.endpoints
-            return
-        self.agents |= strand.agents
-        self.clients |= strand.clients
-        self.endpoints |= strand.endpoints
-        self.tickets |= strand.tickets
-        for host, when in strand.hosts.items():
-            self.hosts[host] = min(when, self.hosts.get(host, when))
-        self.leads |= strand.leads
-        self.connections |= strand.shared
-        for find in strand.finds:
-            self.asked[find.asked] = max(find.started, self.asked.get(find.asked, find.started))
-        self.redirects += strand.redirects
-        self.beyond = _earliest(self.beyond, strand.beyond)
-        self.located = _earliest(self.located, strand.located)
-        if strand.challenged is not None:
-            self.challenged.append((strand.challenged, strand.located or strand.end))
-        self.registering += strand.registering
-        if strand.session is not None:
-            self.sessions.append(strand.session)
-
-    @property
-    def home(self) -> str:
-        """Id of the event by which the attempt is known."""
-        return self.anchor[2]
 
 
 def put_together_again(
@@ -105,38 +35,62 @@ def put_together_again(
     and those instead. Only attempts that the strands can have to do with are put together anew: by key, or
     because they began after or shortly before."""
     changed = (*added, *removed)
-    since = _since(added, removed)
     ties = {tie for strand in changed for tie in strand.ties}
     tickets = {ticket for strand in changed for ticket in strand.tickets}
     epids = {epid for strand in changed if not strand.web for epid in strand.endpoints}
-    ordered = sorted(had, key=_opened_at)
-    first = bisect.bisect_left(ordered, (since, ""), key=_opened_at) - 2 * RECENT
-    old = [
-        attempt
+    ordered = sorted(had, key=lambda attempt: attempt.order)
+    linked = [
+        number
         for number, attempt in enumerate(ordered)
-        if number >= first
-        or not attempt.ties.isdisjoint(ties)
+        if not attempt.ties.isdisjoint(ties)
         or not attempt.tickets.isdisjoint(tickets)
         or not attempt.epids.isdisjoint(epids)
     ]
+    went_on = _went_on(added, removed)
+    if went_on is not None and len(linked) == 1:
+        # A poll ended, say. Nobody who came RECENT attempts later has looked so far back.
+        later = ordered[linked[0] + RECENT : linked[0] + RECENT + 1]
+        if later and later[0].start <= went_on + IDLE:
+            alone = _of(person, [ordered[linked[0]]], added, removed)
+            if len(alone) == 1:
+                return [ordered[linked[0]]], alone
+    since = min(strand.start for strand in changed) if went_on is None else went_on
+    at = bisect.bisect_left(ordered, (since - CLOCK, ""), key=lambda attempt: attempt.order)
+    margin = 2 * RECENT
+    while True:
+        first = max(0, at - margin)
+        old = [ordered[number] for number in linked if number < first] + ordered[first:]
+        made = _of(person, old, added, removed)
+        # What is far enough from the change comes out as it was; else more of what was before matters.
+        far = {id(attempt) for attempt in ordered[first : max(first, at - RECENT)]}
+        far -= {id(ordered[number]) for number in linked}
+        if first == 0 or _parts(one for one in old if id(one) in far) <= _parts(made):
+            return old, made
+        margin *= 4
+
+
+def _parts(found: Iterable[Attempt]) -> set[frozenset[Strand]]:
+    return {frozenset(strand for strand, _ in attempt.strands) for attempt in found}
+
+
+def _of(
+    person: str | None, old: Sequence[Attempt], added: Sequence[Strand], removed: Sequence[Strand]
+) -> list[Attempt]:
     strands = {strand for attempt in old for strand, _ in attempt.strands} - set(removed) | set(added)
-    return old, attempts(person, strands)
+    return attempts(person, strands)
 
 
-def _since(added: Sequence[Strand], removed: Sequence[Strand]) -> float:
-    """The moment before which nothing is changed by the strands. One that only went on longer, as by a poll,
-    changes nothing before its old end."""
+def _went_on(added: Sequence[Strand], removed: Sequence[Strand]) -> float | None:
+    """When strands ended that now are the same, but longer: nothing before is changed by them. None: some
+    are others than before."""
     before = {strand.order: strand for strand in removed}
-    found = []
+    ends: list[float] = []
     for strand in added:
         old = before.pop(strand.order, None)
-        longer = old is not None and old.look == strand.look
-        found.append(min(old.end, strand.end) if longer and old is not None else strand.start)
-    return min([*found, *(strand.start for strand in before.values())]) - CLOCK
-
-
-def _opened_at(attempt: Attempt) -> tuple[float, str]:
-    return attempt.strands[0][0].order
+        if old is None or old.look != strand.look:
+            return None
+        ends.append(min(old.end, strand.end))
+    return min(ends, default=None) if not before else None
 
 
 def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
@@ -169,7 +123,7 @@ def attempts(person: str | None, found: Iterable[Strand]) -> list[Attempt]:
             by_tie[tie] = attempt
     traces = [strand for strand in ordered if not strand.web]
     if traces:
-        made += _place_traces(person, traces, [attempt for attempt in made if attempt.staged])
+        made += place_traces(person, traces, [attempt for attempt in made if attempt.staged])
     for attempt in made:
         _tell_why(attempt)
     return made
@@ -251,11 +205,11 @@ def _fit(strand: Strand, attempt: Attempt) -> int:
     return (0 if client else 1) if agent else (2 if client else 3)
 
 
-def _distance(strand: Strand, attempt: Attempt) -> tuple[int, bool, float, float]:
+def _distance(strand: Strand, attempt: Attempt) -> tuple[int, bool, float]:
     """Smaller fits better: device first; then one that waits for what begins; then the latest."""
     begins = strand.beyond is not None
     waits = attempt.beyond is None
-    return _fit(strand, attempt), begins and not waits, -attempt.end, -attempt.start
+    return _fit(strand, attempt), begins and not waits, -attempt.start
 
 
 def _note_round(attempt: Attempt, strand: Strand) -> None:
@@ -286,66 +240,6 @@ def _opened(strand: Strand, alive: Sequence[Attempt]) -> Attempt:
     return attempt
 
 
-# -- traces ---------------------------------------------------------------------------------------------
-
-
-def _place_traces(person: str | None, traces: Sequence[Strand], web: list[Attempt]) -> list[Attempt]:
-    """Adds traces to the attempts that they tell of; returns those that only traces tell of."""
-    by_tie: dict[Key, Attempt] = {}
-    by_epid: dict[str, list[Attempt]] = {}
-    made = sorted(web, key=_opened_at)
-    opened = [attempt.start for attempt in made]
-    only: list[Attempt] = []
-    # Those that register first: they tell which endpoint is whose.
-    for strand in sorted(traces, key=lambda s: (not s.registering, not s.endpoints, s.order)):
-        tied = [by_tie[tie] for tie in strand.ties if tie in by_tie]
-        same = [attempt for epid in strand.endpoints for attempt in by_epid.get(epid, ())]
-        until = bisect.bisect_right(opened, strand.start + CLOCK)
-        attempt = tied[0] if tied else _covering(strand, same, made[max(0, until - RECENT) : until])
-        if attempt is None:
-            attempt = Attempt(person)
-            only.append(attempt)
-            if not strand.staged:
-                attempt.add(strand)
-                continue
-            place = bisect.bisect_right(opened, strand.start)
-            opened.insert(place, strand.start)
-            made.insert(place, attempt)
-        attempt.add(strand)
-        for tie in strand.ties:
-            by_tie[tie] = attempt
-        for epid in strand.endpoints:
-            by_epid.setdefault(epid, []).append(attempt)
-    return only
-
-
-def _covering(strand: Strand, same: Sequence[Attempt], recent: Sequence[Attempt]) -> Attempt | None:
-    """The attempt that a strand of a trace tells of: of the same endpoint; or among the `recent` ones that
-    which was registering then, and there."""
-    known = [attempt for attempt in same if _is_near(strand, attempt)]
-    if known:
-        return max(known, key=lambda attempt: attempt.start)
-    near = (attempt for attempt in recent if _is_near(strand, attempt))
-    free = [attempt for attempt in near if not (strand.endpoints and attempt.epids)]
-    return min(free, key=lambda attempt: (_misfit(strand, attempt), -attempt.start), default=None)
-
-
-def _is_near(strand: Strand, attempt: Attempt) -> bool:
-    return attempt.start - CLOCK <= strand.start <= attempt.end + IDLE
-
-
-def _misfit(strand: Strand, attempt: Attempt) -> tuple[float, bool]:
-    """Seconds by which what the trace tells lies outside of the attempt's registering, and whether it was
-    another server."""
-    when = strand.registering[0][0] if strand.registering else strand.start
-    server = strand.events[0][1].origin.removeprefix("trace:")
-    best = (IDLE, True)
-    for first, last, at in attempt.registering:
-        outside = max(0.0, first - when, when - last)
-        best = min(best, (0.0 if outside < 0.005 else outside, at != server))
-    return best
-
-
 def _tell_why(attempt: Attempt) -> None:
     """Strands tied to the one with most in it are there by key; the others because of the person, or, where
     nobody is named, of the address."""
@@ -368,19 +262,3 @@ def _tell_why(attempt: Attempt) -> None:
     attempt.strands = [
         (strand, Joined.KEY if id(strand) in joined else otherwise) for strand, _ in attempt.strands
     ]
-
-
-def _earliest(one: float | None, other: float | None) -> float | None:
-    return min((when for when in (one, other) if when is not None), default=None)
-
-
-def names_of(attempt: Attempt) -> dict[str, float]:
-    """Names that the attempt's device may have looked up, and when it used them: its start if it did not."""
-    found = dict.fromkeys(attempt.leads, attempt.start)
-    if attempt.person is not None and "@" in attempt.person:
-        domain = attempt.person.partition("@")[2]
-        found |= dict.fromkeys((f"lyncdiscover.{domain}", f"lyncdiscoverinternal.{domain}"), attempt.start)
-    for host in attempt.hosts:
-        if host.startswith("lyncdiscover."):
-            found[f"lyncdiscoverinternal.{host.removeprefix('lyncdiscover.')}"] = attempt.start
-    return found | attempt.hosts

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 from lyncgate.lync import names
-from lyncgate.signin.attempts import CLOCK, IDLE, QUIET, Attempt, names_of, put_together_again
+from lyncgate.signin.attempt import CLOCK, IDLE, Attempt, names_of
+from lyncgate.signin.attempts import QUIET, put_together_again
 from lyncgate.signin.events import DnsQuery
 from lyncgate.signin.nearby import Nearby, Question
 from lyncgate.signin.story import Joined

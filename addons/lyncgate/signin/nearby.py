@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Iterable
 
-from lyncgate.signin.attempts import IDLE, Attempt
+from lyncgate.signin.attempt import IDLE, Attempt
 from lyncgate.signin.strands import Strand
 
 NEAR = 8  # attempts on either side of a moment that are looked at

@@ -9,7 +9,8 @@ import dataclasses
 import heapq
 from collections.abc import Iterable, Iterator
 
-from lyncgate.signin.attempts import Attempt, put_together_again
+from lyncgate.signin.attempt import Attempt
+from lyncgate.signin.attempts import put_together_again
 from lyncgate.signin.clocks import SAMPLES, estimate
 from lyncgate.signin.events import DnsQuery, Event
 from lyncgate.signin.exchange import Exchange
