@@ -256,8 +256,6 @@ def test_bytes_that_are_no_text_are_told(told):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "there is nothing in it"),
-        (b"\n\n \0", "there is nothing in it"),
         (b"\xd4\xc3\xb2\xa1\x02\x00", "packets (pcap)"),
         (b"PK\x03\x04...", "export a HAR"),
         (b"\x1f\x8b\x08", "gunzip it first"),
@@ -277,6 +275,14 @@ def test_what_can_not_be_read_says_why(told, content, said):
         told(content)
     assert "/file: " in str(raised.value)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n \0"])
+def test_an_empty_file_is_told_and_no_error(told, content):
+    """A server that saw nobody, among several that did."""
+    events, (problem,) = told(content)
+    assert events == []
+    assert problem.endswith("/file: there is nothing in it")
 
 
 def test_a_file_that_is_not_there(tmp_path):

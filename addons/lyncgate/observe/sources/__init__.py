@@ -51,5 +51,7 @@ def read(
             yield from har_events(path, hasher, tell)
         case Form.DNS_LOG:
             yield from line_events(path, DnsLogReader(hasher, server or path.stem), tell)
+        case Form.NOTHING:
+            tell("there is nothing in it")
         case Form.TRACE:
             yield from line_events(path, TraceReader(server or path.stem, hasher), tell)

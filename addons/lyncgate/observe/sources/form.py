@@ -42,6 +42,7 @@ class Form(enum.Enum):
     HAR = "HAR"
     DNS_LOG = "log of a DNS server"
     TRACE = "trace of a front end"
+    NOTHING = "empty"  # as the trace of a server that saw nobody
 
 
 def form_of(path: Path) -> Form:
@@ -49,7 +50,7 @@ def form_of(path: Path) -> Form:
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head.strip(b"\0 \r\n\t"):
-        raise SourceError(f"{path}: there is nothing in it")
+        return Form.NOTHING
     if _FLOW.match(head):
         return Form.FLOWS
     text = head.decode(encoding_of(head), "replace").lstrip("\ufeff")
