@@ -168,6 +168,19 @@ class TestF11:
         closed = shake(None, Outcome.REFUSED, address=f"{DISCOVER}:80", origin="probe")
         assert first(made(closed, shake(DISCOVER, Outcome.ALERT, names=NONE))).code == "F11"
 
+    def test_others_behind_the_same_address_were_refused(self) -> None:
+        closed = shake(None, Outcome.REFUSED, scheme="http", origin="capture", side="upstream")
+        wrong = shake(
+            DISCOVER,
+            Outcome.UNTRUSTED,
+            origin="capture",
+            side="upstream",
+            names=NONE,
+            certificate_problem="name",
+        )
+        found = first(made(wrong), made(closed, user="bob@contoso.test"))
+        assert (found.code, found.certainty) == ("F11", Certainty.LIKELY)
+
     def test_https_is_enough(self) -> None:
         closed = root(None, scheme="http", outcome=Ended.CONNECT_FAILED)
         assert codes(made(closed, root(), user(401))) == []

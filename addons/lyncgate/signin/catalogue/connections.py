@@ -7,6 +7,7 @@ from lyncgate.signin.catalogue.entry import Entry, Sighting, certain, likely, po
 from lyncgate.signin.catalogue.look import (
     DISCOVER,
     GONE,
+    absent,
     broke,
     host_of,
     is_discovery_name,
@@ -25,6 +26,7 @@ from lyncgate.signin.finding import Evidence, Fix, Grade
 
 _OLD = ("SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1")
 _REDIRECTS = (301, 302, 303, 307, 308)
+_MEANWHILE = 60.0  # seconds
 _DISTRUST = ("unknown_ca", "bad_certificate", "certificate_unknown", "unsupported_certificate")
 
 
@@ -69,15 +71,29 @@ def _foreign_alias(scene: Scene) -> Sighting | None:
 
 def _no_port_80(scene: Scene) -> Sighting | None:
     shakes = wrong_name(scene)
+    if not shakes or by_http(scene):
+        return None
     closed: list[Evidence] = [
         saw(x, "port 80") for x in scene.roots if x.scheme == "http" and x.outcome in GONE
     ]
     closed += [saw(h, "port 80") for h in scene.handshakes if unreachable(h) and plain_http(h)]
-    if not shakes or by_http(scene):
-        return None
     if closed:
         return certain(closed[0], saw(shakes[0]), host=shakes[0].server_name)
-    return None
+    return _closed_to_others(scene, shakes[0])
+
+
+def _closed_to_others(scene: Scene, shake: Handshake) -> Sighting | None:
+    """Who does not get as far as a request names nobody: which of several clients behind one address was
+    refused is a guess, and that others were says as much."""
+    others = [e for other in scene.around for e in other.events]
+    shut = [h for h in others if isinstance(h, Handshake) and unreachable(h) and plain_http(h)]
+    shut = [h for h in shut if h.origin == shake.origin and h.keys.client == shake.keys.client]
+    shut = [h for h in shut if abs(h.started - shake.started) < _MEANWHILE]
+    if not shut:
+        return None
+    return likely(
+        absent(f"{saw(shut[0], 'port 80').said}, by another from there"), saw(shake), host=shake.server_name
+    )
 
 
 def _off_domain(scene: Scene) -> Sighting | None:
