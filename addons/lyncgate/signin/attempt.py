@@ -1,4 +1,4 @@
-"""An attempt: a sign-in in the making, of strands of one person. What is known of it decides what may join."""
+"""An attempt: a sign-in in the making, of strands of one person. What is known says what may join it."""
 
 from __future__ import annotations
 
