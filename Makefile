@@ -1,5 +1,6 @@
 # make demo   run the main job against the embedded lab and end by itself
 # make test   the tests          make check   lint, format, types, import layers
+# make screenshot  the picture of the README, of the page that the demo leaves (needs chromium)
 # make bench  side-by-side benchmarks        make lock   renew the lock files
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 4
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench screenshot lock clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -34,6 +35,9 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock && \
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	touch $@
+
+screenshot: $(READY)
+	@$(BIN)/python bench/screenshot.py $(ARGS)
 
 lock:
 	@uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
