@@ -6,6 +6,7 @@ import io
 import re
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from lyncgate.cli.waterfall import Story
@@ -71,9 +72,15 @@ def test_each_event_when_asked_for() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_it_fits_whatever_there_is(width: int, encoding: str) -> None:
     for story in (healthy(), wrong_password(), no_certificate(), hostile()):
-        text = printed(story, width, encoding=encoding) if story is not None else ""
+        text = printed(story, width, encoding=encoding)
         assert len(rows(text)) == 14
         assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_letters_that_are_two_columns_wide_fit_as_well() -> None:
+    text = printed(healthy(user="大" * 60 + "@contoso.example"), 80)
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    assert len(rows(text)) == 14
 
 
 def test_a_command_is_never_cut() -> None:

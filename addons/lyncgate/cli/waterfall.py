@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -217,7 +218,7 @@ class _Page:
 
     def _fit(self, words: str, width: int) -> str:
         width = max(width, 1)
-        return words if len(words) <= width else words[: width - 1] + self._signs.ellipsis
+        return words if cell_len(words) <= width else set_cell_size(words, width - 1) + self._signs.ellipsis
 
 
 def _labels(scale: Scale) -> Iterator[tuple[float, str]]:
