@@ -1,5 +1,6 @@
 # make demo   run the main job against the embedded lab and end by itself
 # make test   the tests          make check   lint, format, types, import layers
+# make accuracy   is diagnosis right: every fault three times, 500 healthy sign-ins; writes docs/accuracy.md
 # make screenshot  the picture of the README, of the page that the demo leaves (needs chromium)
 # make bench  side-by-side benchmarks        make lock   renew the lock files
 .DEFAULT_GOAL := help
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 4
 
-.PHONY: help demo test check bench screenshot lock clean
+.PHONY: help demo test check bench accuracy screenshot lock clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -26,6 +27,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python bench/edge.py $(ARGS)
+
+accuracy: $(READY)
+	@$(BIN)/python bench/accuracy --page docs/accuracy.md --json bench/results/accuracy.json $(ARGS)
 
 # The environment is made anew only when the lock or the project file changed.
 $(READY): requirements-dev.lock pyproject.toml
