@@ -104,6 +104,9 @@ async def old_phone(site: Site, _device: str, user: str) -> None:
         await connection.close()
 
 
+BY_PHONE: tuple[Act, ...] = (sign_in, stay, background, in_a_crowd)  # what one of our phones does
+
+
 def application(grant: str, *, origin: str | None = None) -> Act:
     """A web application with OAuth: root, user resource, token by `grant`, what the token opens."""
 

@@ -70,7 +70,12 @@ CASES: dict[str, Case] = {
     "F16": EDGE,
     "F17": EDGE,
     "F18": CAPTURE,
-    "F19": _but(CAPTURE, act=acts.sip, note="a desktop client, which has found its user document in vain"),
+    "F19": _but(
+        CAPTURE,
+        act=acts.sip,
+        note="a desktop client, which got nowhere by discovery; its SIP connection names nobody, and among several "
+        "clients behind one address it may be given to another's sign-in",
+    ),
     "F20": _but(
         CAPTURE,
         others=("user40@contoso.example", "user41@contoso.example", "user42@contoso.example"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import acts
 from cases import CASES
 
 from lyncgate.lab.faults.catalogue import CATALOGUE as FAULTS
@@ -72,13 +73,13 @@ def tables(told: dict[str, Any]) -> str:
     ]
     for code, runs in sorted(told["faults"].items()):
         fault, case = FAULTS[code], CASES[code]
-        certainties = {c for run in runs for c, how in [(how, c) for c, how in run["codes"][:1] if c == code]}
+        certainties = {how for run in runs for found, how in run["codes"][:1] if found == code}
         named = Counter(c for run in runs for c, _ in run["codes"] if c != code)
         cells = (
             code,
             fault.title,
             case.vantage.value if case.vantage else "probe",
-            f"{fault.user.partition('@')[0]}, {fault.device}" if _by_phone(code) else "see remarks",
+            f"{fault.user.partition('@')[0]}, {fault.device}" if case.act in acts.BY_PHONE else "see remarks",
             f"{first(runs, code)} of {len(runs)}",
             ", ".join(sorted(certainties)) or "–",
             ", ".join(sorted(named)) or "–",
@@ -86,10 +87,6 @@ def tables(told: dict[str, Any]) -> str:
         )
         table.append(f"| {' | '.join(cell.replace('<', '&lt;') for cell in cells)} |")
     return "\n".join([" ".join(lines), *table])
-
-
-def _by_phone(code: str) -> bool:
-    return code not in ("F06", "F19", "F27", "F28", "F29", "F31", "F45", "F50")
 
 
 def page(told: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import functools
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -46,6 +47,27 @@ class Vantage(enum.StrEnum):
 
     EDGE = "edge"
     CAPTURE = "capture"
+
+
+class _File:
+    """A log that grows, read as it does."""
+
+    def __init__(self, path: Path, reader: DnsLogReader | TraceReader) -> None:
+        self._path = path
+        self._reader = reader
+        self._position = 0
+
+    def read(self) -> list[Event]:
+        """What came since the last time, in whole lines."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            new = file.read()
+        new = new[: new.rfind(b"\n") + 1]
+        self._position += len(new)
+        lines = new.decode("utf-8", "replace").splitlines()
+        return [*(event for line in lines for event in self._reader.line(line)), *self._reader.end()]
 
 
 @dataclasses.dataclass
@@ -87,25 +109,19 @@ class Site:
         return made
 
     def events(self) -> list[Event]:
-        """All that was seen so far: what the vantage saw, the DNS log, the traces."""
-        found: dict[str, Event] = {}
-        for event in (*self.seen, *self._dns(), *self._traces()):
-            found[event.id] = event
-        return list(found.values())
+        """All that was seen so far, each once: what the vantage saw, the DNS log, the traces."""
+        for file in self._files:
+            self.seen += file.read()
+        return list({event.id: event for event in self.seen}.values())
 
-    def _dns(self) -> list[Event]:
-        reader = DnsLogReader(self.hasher)
-        lines = (self.estate.directory / "dns.log").read_text().splitlines()
-        return [event for line in lines for event in reader.line(line)]
-
-    def _traces(self) -> list[Event]:
-        found: list[Event] = []
-        for file in sorted((self.estate.directory / "traces").glob("*.log")):
-            reader = TraceReader(file.stem, self.hasher)
-            for line in file.read_text().splitlines():
-                found += reader.line(line)
-            found += reader.end()
-        return found
+    @functools.cached_property
+    def _files(self) -> list[_File]:
+        directory = self.estate.directory
+        traces = sorted((directory / "traces").glob("*.log"))
+        return [
+            _File(directory / "dns.log", DnsLogReader(self.hasher)),
+            *(_File(trace, TraceReader(trace.stem, self.hasher)) for trace in traces),
+        ]
 
 
 @contextlib.asynccontextmanager

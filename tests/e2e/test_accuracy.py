@@ -33,8 +33,8 @@ def test_the_right_code_comes_first_and_healthy_sign_ins_have_none() -> None:
     assert {code: runs[0]["codes"][0][0] for code, runs in told["faults"].items()} == {c: c for c in SOME}
     assert told["misjudged_beside"] == 0
     assert told["healthy"]["findings"] == []
-    assert told["healthy"]["got_in"] == {"wp75": 3, "android2010": 3, "lync2013": 2, "desktop": 2}
-    assert told["healthy"]["stitched"] == 10
+    assert set(told["healthy"]["got_in"]) == {"wp75", "android2010", "lync2013", "desktop"}
+    assert told["healthy"]["stitched"] == told["healthy"]["sign_ins"] >= 10
 
 
 def test_the_page_has_every_fault_and_reaches_the_goal() -> None:
