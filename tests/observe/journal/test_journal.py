@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import sqlite3
@@ -51,6 +52,31 @@ def test_a_sign_in_under_way_goes_on_after_a_restart_and_is_counted_once(path: P
     with journal(path, clock=lambda: now + 130) as (made, told):
         assert made.flush()
         assert told.settled == [], "it was counted before"
+
+
+def test_who_is_refused_is_compared_with_how_he_was_let_in_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stitching, "AROUND", 2)
+    now = time.time()
+    with journal(path) as (made, _):
+        append(made, 1, 1, started=now - 1500)
+        assert made.flush()
+    with journal(path) as (made, _):
+        append(made, 2, 4, started=now - 600)
+        assert made.flush()
+        for number in (1, 9):
+            for event in sign_in(number, now - 300, refused=True):
+                keys = dataclasses.replace(event.keys, connection=f"{number}-again")
+                made.append(dataclasses.replace(event, id=f"f{event.id[1:]}", keys=keys))
+        assert made.flush()
+        found = {
+            row.user: tuple(f.code for f in row.findings) for row in Reader(made.place).list(failed=True)
+        }
+    assert found == {
+        "user1@contoso.example": ("F21",),
+        "user9@contoso.example": ("F32", "F21"),
+    }, "user1's password was good before; of user9 nothing is known"
 
 
 def test_stitching_begins_anew_now_and_then_and_nobody_notices(

@@ -12,7 +12,9 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Container
 
+from lyncgate.lync.stages import Stage
 from lyncgate.observe.journal import rows
 from lyncgate.observe.journal.observer import JournalObserver
 from lyncgate.observe.journal.store import Judged, Store
@@ -33,6 +35,7 @@ TRACKED = 20_000  # events held in memory, about 2 kB each
 REMEMBERED = 100_000  # keys of sign-ins that are no longer tracked, about 200 bytes each
 BEGUN_ANEW = 300_000  # events: what a tracker learns of names only grows, and names come from outside
 AROUND = 100  # sign-ins that diagnosis may compare with
+EARLIER = 3  # and so many of the same user, of those who are refused
 COMPLAIN_EVERY = 60.0  # seconds
 RESUME_AFTER = 10.0  # seconds until stitching that has failed begins anew
 
@@ -130,17 +133,18 @@ class Stitcher:
             self._tracker, self._failed = None, time.monotonic()
             return
         for sign_in in changed:
-            self._judge(sign_in)
+            self._judge(sign_in, store)
         for id_ in dict.fromkeys(id_ for id_, _ in late):
             events, joined = store.events_of(id_)
             events += [event for of, event in late if of == id_]
             if 0 < len(events) < rows.MOST_EVENTS:
                 joined |= {event.id: Joined.KEY for of, event in late if of == id_}
-                self._judge(assemble(id_, events, joined, store.offsets_of(id_), now))
+                self._judge(assemble(id_, events, joined, store.offsets_of(id_), now), store)
 
-    def _judge(self, sign_in: SignIn) -> None:
+    def _judge(self, sign_in: SignIn, store: Store) -> None:
+        around = [*_earlier(sign_in, store, self._around), *self._around.values()]
         try:
-            findings = diagnose(sign_in, list(self._around.values()))
+            findings = diagnose(sign_in, around)
         except Exception:
             self._complain(f"sign-in {sign_in.id} can't be diagnosed")
             findings = ()
@@ -155,3 +159,16 @@ class Stitcher:
         if time.monotonic() - self._complained > COMPLAIN_EVERY:
             self._complained = time.monotonic()
             log.exception("%s", what)
+
+
+def _earlier(sign_in: SignIn, store: Store, known: Container[str]) -> list[SignIn]:
+    """What tells a wrong password from a wrong name: when the same user was let in, and as whom. Looked up
+    for those only who failed there."""
+    if sign_in.user is None or sign_in.failed_stage is not Stage.TICKET:
+        return []
+    found = []
+    for id_ in store.let_in(sign_in.user, sign_in.started, EARLIER):
+        events, joined = store.events_of(id_)
+        if events and id_ not in known:
+            found.append(assemble(id_, events, joined, store.offsets_of(id_)))
+    return found

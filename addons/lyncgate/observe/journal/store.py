@@ -21,6 +21,7 @@ from lyncgate.signin.story import Joined, SignIn, SignInOutcome
 UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-in
 FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
 PRUNED_AT_ONCE = 50  # sign-ins, or twenty times as many events that belong to none
+LOOKED_BACK = 20_000  # sign-ins among which earlier ones of a user are looked for
 VACUUMED_AT_ONCE = 1000  # pages given back to the file system: 4 MB
 
 # An exchange that is not over never replaces one that is: it was told late.
@@ -102,6 +103,16 @@ class Store:
         """How far ahead clocks are, as it was known when the sign-in was written."""
         found = self._connection.execute(f"{rows.SELECT} WHERE id = ?", (id_,)).fetchone()
         return dict(rows.read(found).offsets) if found else {}
+
+    def let_in(self, user: str, before: float, limit: int) -> list[str]:
+        """Ids of the last sign-ins of `user` that went well and began before that, among the LOOKED_BACK last
+        ones of all: looking them up must cost little, whoever is asked for."""
+        found = self._connection.execute(
+            "SELECT id FROM (SELECT id, user, outcome, started FROM signins WHERE started < ? "
+            "ORDER BY started DESC, id DESC LIMIT ?) WHERE user = ? AND outcome = ? LIMIT ?",
+            (before, LOOKED_BACK, user, SignInOutcome.OK, limit),
+        )
+        return [id_ for (id_,) in found]
 
     def state(self, name: str) -> str | None:
         found = self._connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()

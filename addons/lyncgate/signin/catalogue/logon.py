@@ -188,7 +188,7 @@ def _wrong_address(scene: Scene) -> Sighting | None:
     if _newcomer(scene, refused):
         return possible(
             saw(refused),
-            absent("this user was never seen signing in here, while others are let in"),
+            absent("no earlier sign-in of this user is known, while others are let in"),
         )
     return possible(saw(refused), rank=3)
 
