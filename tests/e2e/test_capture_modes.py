@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import os
 import re
 import struct
 import subprocess
@@ -125,7 +126,9 @@ def test_stock_mitmdump_captures_as_well(lab: Lab, tmp_path: Path) -> None:
     command += ["--set", f"confdir={tmp_path}", "--set", f"ssl_verify_upstream_trusted_ca={lab.ca}"]
     log = tmp_path / "log"
     with log.open("wb") as out:
-        tool = subprocess.Popen(command, stdout=out, stderr=out, cwd=tmp_path)
+        # What it says is waited for, so it must not be kept in a buffer.
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        tool = subprocess.Popen(command, stdout=out, stderr=out, cwd=tmp_path, env=environment)
     try:
         wait_until(lambda: log.read_text().count("listening at") == 2, log.read_text)
         sign_in(lab, "wp75", http, https, tmp_path / "mitmproxy-ca-cert.pem")

@@ -21,6 +21,8 @@ from support.processes import wait_until
 from support.requirements import require
 
 _numbers = itertools.count()
+# Where root's tools are and a user's PATH does not look. `ip netns exec` searches PATH as it finds it.
+_ENVIRONMENT = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,12 @@ class Namespace:
     def run(self, *command: str, text: str | None = None) -> str:
         """Run a command to its end; what it printed. Fails the test if it fails."""
         done = subprocess.run(
-            [*self.prefix, *command], input=text, capture_output=True, text=True, check=False
+            [*self.prefix, *command],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=_ENVIRONMENT,
         )
         assert done.returncode == 0, f"{self.role}: {' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout
