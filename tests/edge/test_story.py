@@ -30,7 +30,7 @@ def answer(body: bytes, *fields: str, status: str = "200 OK") -> bytes:
 
 def held(it: EdgeUnderTest) -> list[int]:
     """How much is kept of the bodies under way."""
-    passing = [transit.passing for transit in it.state.transits.values() if transit.passing]
+    passing = [transit.passing for transit in it.state.transits if transit.passing]
     return [len(head.data) for p in passing for head in (p.request_body, p.response_body) if head]
 
 

@@ -20,10 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lyncgate.edge.handshakes import Handshakes
-from lyncgate.edge.publish import Publish
-from lyncgate.edge.records import Records
-from lyncgate.edge.route import Route
+from lyncgate.edge.flows import Flows
 from lyncgate.edge.state import EdgeState
 from lyncgate.engine.serve import Running, running_edge
 from lyncgate.policy.load import Loaded
@@ -164,11 +161,10 @@ class EdgeUnderTest:
         await until(lambda: not self.running.master.proxyserver.connections)
         await until(lambda: not self.state.transits)
         await until(lambda: not any(m.requests for p in self.state.pools.values() for m in p.members))
-        assert not self.state.heads
-        assert not self.addon(Route)._greeted
-        assert not self.addon(Publish)._bonds
-        assert not self.addon(Records)._connections
-        assert not self.addon(Handshakes)._hellos
+        flows = self.addon(Flows)
+        assert not flows.clients
+        assert not flows.transits
+        assert not flows._latest
         assert self.metric("lyncgate_polls_held") == 0
         assert self.metric("lyncgate_connections") == 0
 

@@ -1,30 +1,20 @@
-"""The edge's addons in the order in which a request meets them, as one mitmproxy addon."""
+"""The edge's addons as one mitmproxy addon."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Any, Protocol
+from typing import Any
 
-from lyncgate.edge.guard import Guard
-from lyncgate.edge.handshakes import Handshakes
-from lyncgate.edge.headers import HeaderFields
-from lyncgate.edge.health import HealthChecks, HealthObserver
+from lyncgate.edge.course import Course, EdgeObserver
+from lyncgate.edge.flows import Flows
+from lyncgate.edge.health import HealthChecks
 from lyncgate.edge.identity import Identity
-from lyncgate.edge.lyncdiscover import Lyncdiscover
-from lyncgate.edge.publish import Publish, PublishObserver
-from lyncgate.edge.records import Observer, Records, Sink
-from lyncgate.edge.redirect import Redirects
-from lyncgate.edge.route import Route
+from lyncgate.edge.records import Sink
 from lyncgate.edge.state import EdgeState
-from lyncgate.edge.story import Story
 from lyncgate.policy.policy import Policy
 from lyncgate.signin.keys import Hasher
 
 HASHER_KEY = 32  # bytes
-
-
-class EdgeObserver(Observer, HealthObserver, PublishObserver, Protocol):
-    """Everything that the edge reports, as it happens."""
 
 
 class EdgeAddons:
@@ -44,20 +34,9 @@ class EdgeAddons:
         self.edge = EdgeState(policy)
         self.identity = Identity(self.edge)
         self.identity.adopt(policy)
-
-        self.addons: list[Any] = [
-            self.identity,
-            Route(self.edge),
-            Story(self.edge, observer, hasher, *sinks),
-            Guard(self.edge),
-            Redirects(self.edge),
-            Lyncdiscover(self.edge),
-            Publish(self.edge, observer),
-            HeaderFields(self.edge),
-            Handshakes(self.edge, self.identity, *sinks),
-            HealthChecks(self.edge, observer),
-            Records(self.edge, observer, *sinks),
-        ]
+        self.course = Course(self.edge, self.identity, observer, hasher, *sinks)
+        self.flows = Flows(self.course)
+        self.addons: list[Any] = [self.identity, self.flows, HealthChecks(self.edge, observer)]
 
     def adopt(self, policy: Policy) -> None:
         """Put a new policy in force. If its files can't be read the old one stays; raises as above."""

@@ -9,7 +9,6 @@ answers and closes.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 
@@ -48,21 +47,6 @@ STATUS: dict[Fault, int] = {
     Fault.HEAD_TIMEOUT: 408,
     Fault.SIP: 400,
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rejection:
-    """Bytes refused before there was a request. `source_ip`: textual address of the client. `began`: Unix
-    time at which it connected; `server_name`: SNI; `address`: `host:port` that it connected to."""
-
-    listener: str
-    scheme: str
-    source_ip: str
-    connection: str
-    fault: Fault
-    began: float
-    server_name: str | None
-    address: str | None
 
 
 # What the length fields may say. llhttp lets more through, mitmproxy less.

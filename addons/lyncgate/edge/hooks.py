@@ -1,54 +1,34 @@
 """Hooks of our own, beside mitmproxy's: what the engine's layers tell and ask the edge's addons.
 
 mitmproxy derives an addon's method name from the class name: `EdgeRejectedHook` calls
-`edge_rejected(rejection)`.
+`edge_rejected(refused)`.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from mitmproxy.connection import Connection
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.commands import StartHook
 
-from lyncgate.edge.framing import Fault, Rejection
-from lyncgate.policy.policy import Listener
+from lyncgate.edge.framing import Fault
+
+
+class Refused(NamedTuple):
+    """Bytes of `client` that never became a request, and what is wrong with them."""
+
+    client: Connection
+    fault: Fault
 
 
 @dataclass
 class EdgeRejectedHook(StartHook):
     """Bytes were refused before there was a request. Nothing waits for the addons."""
 
-    rejection: Rejection
+    refused: Refused
     blocking = False
-
-    @classmethod
-    def of(cls, listener: Listener, client: Connection, fault: Fault) -> EdgeRejectedHook:
-        """For bytes of `client`, which came by `listener`."""
-        peer = client.peername
-        return cls(
-            Rejection(
-                listener=listener.name,
-                scheme=listener.scheme,
-                source_ip=peer[0] if peer else "",
-                connection=client.id,
-                fault=fault,
-                began=client.timestamp_start or time.time(),
-                server_name=client.sni,
-                address=shown_address(client.sockname),
-            )
-        )
-
-
-def shown_address(address: tuple[Any, ...] | None) -> str | None:
-    """`host:port`, an IPv6 address in brackets."""
-    if not address:
-        return None
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"{host}:{address[1]}"
 
 
 @dataclass

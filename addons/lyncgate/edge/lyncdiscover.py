@@ -3,31 +3,28 @@ client asked for (protocol reference §2.1). `forward` is carried out by lyncgat
 
 from __future__ import annotations
 
-from mitmproxy.http import HTTPFlow, Response
-
-from lyncgate.edge.route import first
-from lyncgate.edge.state import EdgeState
+from lyncgate.edge.heads import OwnAnswer, first
+from lyncgate.edge.state import Transit
 from lyncgate.lync import autodiscover
 from lyncgate.policy.decision import Answer
 
 
 class Lyncdiscover:
-    def __init__(self, edge: EdgeState) -> None:
-        self.edge = edge
-
-    def requestheaders(self, flow: HTTPFlow) -> None:
-        transit = self.edge.transits.get(flow.id)
-        if transit is None or flow.response or not isinstance(transit.decision, Answer):
+    def begin(self, transit: Transit) -> None:
+        decision = transit.decision
+        if transit.answer is not None or not isinstance(decision, Answer):
             return
-        flow.request.headers.pop("expect", None)
         document = autodiscover.root_document(
-            transit.decision.links, first(flow.request.headers, b"accept") or None
+            decision.links, first(transit.request.fields, b"accept") or None
         )
-        flow.response = Response.make(
+        transit.answer = OwnAnswer(
             200,
-            document.body,
-            {"Content-Type": document.content_type, "Cache-Control": "no-cache", "Vary": "Accept"},
+            (
+                (b"Content-Type", document.content_type.encode("ascii")),
+                (b"Cache-Control", b"no-cache"),
+                (b"Vary", b"Accept"),
+                # For HEAD it stays that of the body that a GET would get (RFC 9110 §9.3.2).
+                (b"Content-Length", str(len(document.body)).encode("ascii")),
+            ),
+            b"" if transit.request.method == b"HEAD" else document.body,
         )
-        if flow.request.method == "HEAD":
-            # Content-Length stays that of the body that a GET would get (RFC 9110 §9.3.2).
-            flow.response.data.content = b""

@@ -1,4 +1,4 @@
-"""What the edge's addons share: the policy in force, its pools at run time, requests in transit.
+"""What the edge's concerns share: the policy in force, its pools at run time, a request in transit.
 
 One EdgeState a process, used from the event loop only. A reload calls `adopt()`, which swaps the
 policy reference: requests already in transit keep the policy that decided them.
@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from lyncgate.edge.client import Client
+from lyncgate.edge.heads import Fields, OwnAnswer, RequestHead, ResponseHead
 from lyncgate.edge.pool import PoolState
 from lyncgate.policy.decision import Decision
-from lyncgate.policy.policy import Policy
+from lyncgate.policy.policy import Listener, Policy
 from lyncgate.signin.exchange import Exchange, Outcome, Phase
-from lyncgate.signin.seen import HEAD_LIMIT, Headers
+from lyncgate.signin.seen import HEAD_LIMIT
 
 if TYPE_CHECKING:
     from lyncgate.edge.pool import MemberState
@@ -23,32 +25,59 @@ if TYPE_CHECKING:
 Clock = Callable[[], float]
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(eq=False, slots=True)
 class Transit:
-    """One request on its way. `marks` are readings of a monotonic clock in seconds."""
+    """One request on its way. Times are of a monotonic clock, in seconds; None: that has not happened."""
 
     exchange: Exchange
     decision: Decision
-    begun: float  # monotonic: first byte of the head
-    marks: dict[str, float] = dataclasses.field(default_factory=dict)
+    client: Client
+    listener: Listener | None
+    request: RequestHead
+    begun: float  # first byte of the head
+    head: float  # its last
+    connected_at: float | None = None
+    sent: float | None = None  # last byte of the request
+    answered: float | None = None  # first byte of the member's answer
+    answer: OwnAnswer | None = None  # the edge's own
+    response: ResponseHead | None = None
     pool: PoolState | None = None
     member: MemberState | None = None
     tried: set[str] = dataclasses.field(default_factory=set)
     trusted: bool = False  # the peer is a trusted proxy: its X-Forwarded-* are kept
     failure: Outcome = Outcome.CONNECT_FAILED  # how the last connect failed, when one did
+    failed: Outcome | None = None  # why no whole response reached the client
+    upstream: str | None = None  # id of the connection that carries it
     passing: Passing | None = None  # what is kept of it until it is read, see lyncgate.edge.story
 
-    def connected(self, now: float) -> None:
-        """There is an upstream connection, `now`; an open one took neither connect nor TLS."""
-        self.marks["connected"] = now
+    def connected(self, now: float, upstream: str) -> None:
+        """There is an upstream connection; one that was open already took neither connect nor TLS."""
+        self.connected_at = now
+        self.upstream = upstream
         if self.exchange.reused is None:
             self.exchange.reused = True
 
     def phase(self, phase: Phase, seconds: float | None) -> None:
         self.exchange.phases[phase] = None if seconds is None else max(0.0, seconds)
 
+    # Bodies are never kept: they are counted as they pass. Of some the first bytes are looked at.
 
-class Head:
+    def request_chunk(self, chunk: bytes) -> None:
+        self.exchange.request_bytes += len(chunk)
+        if self.passing is not None and self.passing.request_body is not None:
+            self.passing.request_body.take(chunk)
+
+    def request_end(self, now: float) -> None:
+        self.sent = now
+        self.phase(Phase.REQUEST_BODY, now - (self.connected_at or self.head))
+
+    def response_chunk(self, chunk: bytes) -> None:
+        self.exchange.response_bytes += len(chunk)
+        if self.passing is not None and self.passing.response_body is not None:
+            self.passing.response_body.take(chunk)
+
+
+class BodyStart:
     """The first bytes of a body that passes by. `complete`: they are all of it, so far."""
 
     __slots__ = ("complete", "data")
@@ -69,11 +98,10 @@ class Head:
 class Passing:
     """A request and its answer on their way through, as they came. None: not wanted, or not there yet."""
 
-    request_headers: Headers
-    target: bytes
-    request_body: Head | None
-    response_headers: Headers | None = None
-    response_body: Head | None = None
+    request_fields: Fields
+    request_body: BodyStart | None
+    response_fields: Fields | None = None
+    response_body: BodyStart | None = None
 
 
 class EdgeState:
@@ -83,8 +111,7 @@ class EdgeState:
         self.clock = clock
         self.policy = policy
         self.pools: dict[str, PoolState] = {}
-        self.transits: dict[str, Transit] = {}  # by flow id
-        self.heads: dict[str, float] = {}  # client connection id -> monotonic time of a head's first byte
+        self.transits: set[Transit] = set()
         self.draining = False
         self.adopted: list[Callable[[Policy], None]] = []  # called after each adopt()
         self.adopt(policy)

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from mitmproxy.http import HTTPFlow
-
+from lyncgate.edge.heads import first
 from lyncgate.edge.records import Observer, Sink
-from lyncgate.edge.route import first
-from lyncgate.edge.state import EdgeState, Head, Passing, Transit
+from lyncgate.edge.state import BodyStart, Passing, Transit
 from lyncgate.policy.decision import Forward
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.keys import Hasher, Keys
@@ -31,16 +29,12 @@ READABLE = (b"text/", b"json", b"xml", b"html")
 class Story:
     """`sinks` hear of polls that have begun."""
 
-    def __init__(self, edge: EdgeState, observer: Observer, hasher: Hasher, *sinks: Sink) -> None:
-        self.edge = edge
+    def __init__(self, observer: Observer, hasher: Hasher, *sinks: Sink) -> None:
         self.observer = observer
         self.hasher = hasher
         self.sinks = sinks
 
-    def requestheaders(self, flow: HTTPFlow) -> None:
-        transit = self.edge.transits.get(flow.id)
-        if transit is None:
-            return
+    def begin(self, transit: Transit) -> None:
         exchange = transit.exchange
         exchange.keys = Keys(
             connection=exchange.connection,
@@ -50,17 +44,15 @@ class Story:
         )
         if exchange.stage is not None or exchange.path.startswith(OUTSIDE_STAGES):
             wanted = not exchange.path.startswith(NO_BODY)
-            transit.passing = Passing(
-                flow.request.headers.fields, flow.request.data.path, Head() if wanted else None
-            )
+            transit.passing = Passing(tuple(transit.request.fields), BodyStart() if wanted else None)
 
-    def request(self, flow: HTTPFlow) -> None:
+    def sent(self, transit: Transit) -> None:
         """The request is through. The service of 2010 tells a poll by its body only."""
-        transit = self.edge.transits.get(flow.id)
-        if transit is None or transit.passing is None or not isinstance(transit.decision, Forward):
+        if transit.passing is None or not isinstance(transit.decision, Forward):
             return
         exchange = transit.exchange
-        if flow.response is not None or not (exchange.kind is Kind.POLL or exchange.path.startswith("/mcx/")):
+        answered = transit.answer is not None or transit.response is not None
+        if answered or not (exchange.kind is Kind.POLL or exchange.path.startswith("/mcx/")):
             return
         reading = self._read(transit, transit.passing, None)
         if reading.kind is not Kind.POLL:
@@ -73,27 +65,18 @@ class Story:
         for sink in self.sinks:
             sink(begun)
 
-    def responseheaders(self, flow: HTTPFlow) -> None:
-        transit = self.edge.transits.get(flow.id)
-        if transit is None or transit.passing is None or flow.response is None:
+    def answered(self, transit: Transit) -> None:
+        if transit.passing is None or transit.response is None:
             return
-        headers = flow.response.headers.fields
-        transit.passing.response_headers = headers
-        kind = first(flow.response.headers, b"content-type").lower()
+        fields = transit.passing.response_fields = tuple(transit.response.fields)
+        kind = first(fields, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)
         if wanted and not transit.exchange.path.startswith(NO_ANSWER):
-            transit.passing.response_body = Head()
+            transit.passing.response_body = BodyStart()
 
-    def response(self, flow: HTTPFlow) -> None:
-        self._finish(flow)
-
-    def error(self, flow: HTTPFlow) -> None:
-        self._finish(flow)
-
-    def _finish(self, flow: HTTPFlow) -> None:
-        transit = self.edge.transits.get(flow.id)
-        if transit is not None and transit.passing is not None:
-            _tell(transit.exchange, self._read(transit, transit.passing, _answer(flow, transit.passing)))
+    def end(self, transit: Transit) -> None:
+        if transit.passing is not None:
+            _tell(transit.exchange, self._read(transit, transit.passing, _answer(transit, transit.passing)))
 
     def _read(self, transit: Transit, passing: Passing, response: ResponseSeen | None) -> Reading:
         exchange, body = transit.exchange, passing.request_body
@@ -102,8 +85,8 @@ class Story:
             scheme=exchange.scheme,
             host=exchange.host,
             path=exchange.path,
-            target=passing.target,
-            headers=passing.request_headers,
+            target=transit.request.target,
+            headers=passing.request_fields,
             body=bytes(body.data) if body else b"",
             complete=body is not None and body.complete,
         )
@@ -121,19 +104,19 @@ def _tell(exchange: Exchange, reading: Reading) -> None:
     exchange.keys, exchange.facts, exchange.stage = reading.keys, reading.facts, reading.stage
 
 
-def _answer(flow: HTTPFlow, passing: Passing) -> ResponseSeen | None:
-    """The answer as far as it came: a member's, or the edge's own, which has not been streamed."""
-    if flow.response is None or passing.response_headers is None:
+def _answer(transit: Transit, passing: Passing) -> ResponseSeen | None:
+    """The answer as far as it came: a member's, or the edge's own, which passes nobody."""
+    if transit.response is None or passing.response_fields is None:
         return None
+    own = transit.answer is not None
     head = passing.response_body
-    streamed = bool(flow.response.stream)
-    body = bytes(head.data) if head else b""
-    if not streamed and head is not None:
-        body = flow.response.raw_content or b""
+    body = b""
+    if head is not None:
+        body = transit.answer.body if transit.answer is not None else bytes(head.data)
     return ResponseSeen(
-        status=flow.response.status_code,
-        headers=passing.response_headers,
+        status=transit.response.status,
+        headers=passing.response_fields,
         body=body,
-        complete=head is not None and head.complete and flow.error is None,
-        upstream=flow.server_conn.id if streamed else None,
+        complete=head is not None and head.complete and not transit.failed,
+        upstream=None if own else transit.upstream,
     )

@@ -16,10 +16,9 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError,
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 
 from lyncgate.edge import framing, outcomes
+from lyncgate.edge.flows import Flows
 from lyncgate.edge.framing import Fault, Framing
-from lyncgate.edge.hooks import EdgeRejectedHook
-from lyncgate.edge.state import EdgeState
-from lyncgate.policy.policy import Listener
+from lyncgate.edge.hooks import EdgeRejectedHook, Refused
 from lyncgate.signin.exchange import Outcome
 
 # Seconds that we go on reading, and dropping, after our last word. Closing a socket with unread bytes
@@ -30,12 +29,11 @@ LINGER = 2.0
 class EdgeHttp1Server(Http1Server):
     """The client side of a connection. All its time-outs share one deadline (see `_deadline`)."""
 
-    def __init__(self, context: Context, edge: EdgeState, listener: Listener) -> None:
+    def __init__(self, context: Context, flows: Flows) -> None:
         super().__init__(context)
-        self.edge = edge
-        self.listener = listener
-        self.timeouts = edge.policy.timeouts
-        self.limits = edge.policy.limits
+        self.flows = flows
+        self.timeouts = flows.course.edge.policy.timeouts
+        self.limits = flows.course.edge.policy.limits
         self.framing = Framing(self.limits)
         self._closing: float | None = None  # when to close, once the last word is said
         self._head_begun: float | None = None
@@ -84,7 +82,8 @@ class EdgeHttp1Server(Http1Server):
         return None
 
     def _begin_head(self) -> None:
-        self._head_begun = self.edge.heads[self.conn.id] = time.monotonic()
+        self._head_begun = time.monotonic()
+        self.flows.head_begins(self.conn.id, self._head_begun)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         for command in super().read_headers(event):
@@ -97,7 +96,7 @@ class EdgeHttp1Server(Http1Server):
 
     def _reject(self, fault: Fault) -> layer.CommandGenerator[None]:
         """Say why in one status, count it, and close."""
-        yield EdgeRejectedHook.of(self.listener, self.conn, fault)
+        yield EdgeRejectedHook(Refused(self.conn, fault))
         yield from self._end(framing.STATUS[fault], str(fault))
 
     def _end(self, status: int, why: str) -> layer.CommandGenerator[None]:

@@ -36,12 +36,11 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
+from lyncgate.edge.flows import Flows
 from lyncgate.edge.hooks import EdgeConnectFailedHook
 from lyncgate.edge.identity import MemberConnection
-from lyncgate.edge.state import EdgeState
 from lyncgate.engine.client_side import EdgeHttp1Server
 from lyncgate.engine.upstream_side import EdgeHttpClient
-from lyncgate.policy.policy import Listener
 from lyncgate.signin.exchange import Outcome
 
 # The transparent mode wants an address before a request is routed. This one can't be connected to,
@@ -59,14 +58,14 @@ class GetMemberConnection(GetHttpConnection):
 class EdgeHttpLayer(HttpLayer):
     """HTTP/1.1 of one client connection."""
 
-    def __init__(self, context: Context, edge: EdgeState, listener: Listener) -> None:
+    def __init__(self, context: Context, flows: Flows) -> None:
         context.server.address = UNROUTED
         super().__init__(context, HTTPMode.transparent)
-        self.edge = edge
-        self.connections[context.client] = EdgeHttp1Server(context.fork(), edge, listener)
+        self.flows = flows
+        self.connections[context.client] = EdgeHttp1Server(context.fork(), flows)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = EdgeHttpStream(self.context.fork(), stream_id, self.edge)
+        self.streams[stream_id] = EdgeHttpStream(self.context.fork(), stream_id, self.flows)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
@@ -95,15 +94,15 @@ class EdgeHttpLayer(HttpLayer):
 class EdgeHttpStream(HttpStream):
     """One request and its response."""
 
-    def __init__(self, context: Context, stream_id: int, edge: EdgeState) -> None:
+    def __init__(self, context: Context, stream_id: int, flows: Flows) -> None:
         super().__init__(context, stream_id)
-        self.edge = edge
+        self.flows = flows
         self._received = 0  # bytes of a streamed request body
 
     def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         waits = event.request.headers.get("expect", "").lower() == "100-continue"
         yield from super().state_wait_for_request_headers(event)
-        transit = self.edge.transits.get(self.flow.id)
+        transit = self.flows.transits.get(self.flow.id)
         too_large = transit is not None and transit.exchange.outcome is Outcome.BODY_TOO_LARGE
         unfinished = not event.end_stream and self.client_state == self.state_consume_request_body
         if self.flow.response and unfinished and (waits or too_large):
@@ -115,7 +114,7 @@ class EdgeHttpStream(HttpStream):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         """Connect to the member that the addons chose, or to the next while nothing was sent."""
-        transit = self.edge.transits.get(self.flow.id)
+        transit = self.flows.transits.get(self.flow.id)
         pool = transit.pool.pool.name if transit and transit.pool else ""
         while True:
             host = self.flow.request.host
@@ -129,7 +128,7 @@ class EdgeHttpStream(HttpStream):
             if not err:
                 self.context.server = self.flow.server_conn = conn
                 if transit:
-                    transit.connected(self.edge.clock())
+                    self.flows.course.connected(transit, conn.id)
                 return True
             yield EdgeConnectFailedHook(self.flow)
             if self.flow.request.host == host:  # no addon chose another member
@@ -143,7 +142,7 @@ class EdgeHttpStream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
-        transit = self.edge.transits.get(self.flow.id)
+        transit = self.flows.transits.get(self.flow.id)
         if transit and transit.exchange.outcome is None:
             transit.exchange.outcome = _outcome(event)
         yield from super().handle_protocol_error(event)
@@ -158,7 +157,7 @@ class EdgeHttpStream(HttpStream):
     ) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestData):
             self._received += len(event.data)
-            transit = self.edge.transits.get(self.flow.id)
+            transit = self.flows.transits.get(self.flow.id)
             limit = getattr(transit.decision, "body_limit", None) if transit else None
             if limit is not None and self._received > limit:
                 yield from self._fail(Outcome.BODY_TOO_LARGE, ErrorCode.REQUEST_TOO_LARGE)

@@ -51,9 +51,9 @@ class EdgeServer(AsyncioServerInstance[EdgeMode]):
         addons = _edge_addons()
         listener = addons.edge.policy.listeners[self.mode.data]
         if listener.scheme is Scheme.HTTP:
-            return EdgeHttpLayer(context, addons.edge, listener)
+            return EdgeHttpLayer(context, addons.flows)
         tls = EdgeTlsLayer(context, addons.edge, addons.identity, listener)
-        tls.child_layer = EdgeHttpLayer(context, addons.edge, listener)
+        tls.child_layer = EdgeHttpLayer(context, addons.flows)
         return tls
 
     async def listen(self, host: str, port: int) -> list[Any]:

@@ -131,7 +131,7 @@ class EdgeMaster(Master):
 
     def _idle(self) -> set[ProxyConnectionHandler]:
         """Client connections without an exchange and with nothing left to send."""
-        busy = {transit.exchange.connection for transit in self.edge.edge.transits.values()}
+        busy = {transit.exchange.connection for transit in self.edge.edge.transits}
         return {
             handler
             for handler in self.proxyserver.connections.values()

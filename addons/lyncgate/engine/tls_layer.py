@@ -12,7 +12,7 @@ from mitmproxy.proxy.layers.tls import ClientTLSLayer
 from mitmproxy.proxy.tunnel import TunnelState
 
 from lyncgate.edge.framing import Fault
-from lyncgate.edge.hooks import EdgeRejectedHook
+from lyncgate.edge.hooks import EdgeRejectedHook, Refused
 from lyncgate.edge.identity import Identity
 from lyncgate.edge.state import EdgeState
 from lyncgate.policy.policy import Listener
@@ -73,5 +73,5 @@ class EdgeTlsLayer(ClientTLSLayer):
 
     def _refuse(self, fault: Fault) -> layer.CommandGenerator[None]:
         self._refused = True
-        yield EdgeRejectedHook.of(self.listener, self.conn, fault)
+        yield EdgeRejectedHook(Refused(self.conn, fault))
         yield commands.CloseConnection(self.conn)

@@ -14,8 +14,9 @@ from mitmproxy import connection, dns
 from mitmproxy.http import Headers, HTTPFlow, Message
 from mitmproxy.net.dns import domain_names, response_codes, types
 
+from lyncgate.edge.heads import first
 from lyncgate.edge.outcomes import ENDED_BY
-from lyncgate.edge.route import AGENT_SHOWN, KNOWN_METHODS, PATH_SHOWN, first
+from lyncgate.edge.route import AGENT_SHOWN, KNOWN_METHODS, PATH_SHOWN
 from lyncgate.lync import names
 from lyncgate.policy import hosts, paths
 from lyncgate.signin.events import TEXT_LIMIT, DnsQuery
@@ -84,7 +85,7 @@ class Teller:
             member=_address(flow.server_conn),
             reused=self._reused(flow),
             request_bytes=_size(flow, request, 0),
-            user_agent=first(request.headers, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
+            user_agent=first(request.headers.fields, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
             origin=self.origin,
             keys=reading.keys,
             facts=dataclasses.replace(reading.facts, upstream=flow.server_conn.id),
@@ -151,7 +152,9 @@ def _request_seen(flow: HTTPFlow) -> RequestSeen:
     request = flow.request
     target = request.data.path
     scheme = "https" if flow.client_conn.tls_established else request.scheme
-    host = hosts.parse(first(request.headers, b"host") or request.data.authority or request.host.encode())
+    host = hosts.parse(
+        first(request.headers.fields, b"host") or request.data.authority or request.host.encode()
+    )
     body = request.data.content or b""
     method = request.method.upper()
     return RequestSeen(
@@ -210,7 +213,7 @@ def _address(server: connection.Server) -> str | None:
 
 
 def _text(headers: Headers, name: bytes) -> str | None:
-    return first(headers, name).decode("latin-1")[:AGENT_SHOWN] or None
+    return first(headers.fields, name).decode("latin-1")[:AGENT_SHOWN] or None
 
 
 def _span(start: float | None, end: float | None) -> float | None:

@@ -1,0 +1,71 @@
+"""Heads of messages as lists of fields, and what concerns do with them.
+
+Names are compared in lower case; values are bytes as they came. A list, not a mapping: fields that are there
+twice stay two (`WWW-Authenticate` lines must not be merged, protocol reference §2.4).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+type Field = tuple[bytes, bytes]
+type Fields = Sequence[Field]
+
+
+@dataclasses.dataclass(slots=True)
+class RequestHead:
+    """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `valid`: False if the
+    engine found the request malformed and fails it itself. `websocket`: it asks to go on as one, and the
+    engine can."""
+
+    method: bytes
+    target: bytes
+    fields: Fields
+    valid: bool = True
+    websocket: bool = False
+
+
+@dataclasses.dataclass(slots=True)
+class ResponseHead:
+    """`fields`: as they came; then as they go to the client."""
+
+    status: int
+    fields: Fields
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """What the edge answers itself. `fields` have the length; `body` is empty for HEAD."""
+
+    status: int
+    fields: tuple[Field, ...] = ((b"Content-Length", b"0"),)
+    body: bytes = b""
+
+
+def first(fields: Fields, name: bytes) -> bytes:
+    """The first value of a field, b"" if there is none. `name`: in lower case."""
+    for key, value in fields:
+        if len(key) == len(name) and key.lower() == name:
+            return value
+    return b""
+
+
+def values(fields: Fields, name: bytes) -> list[bytes]:
+    """All values of a field, one a line."""
+    return [value for key, value in fields if len(key) == len(name) and key.lower() == name]
+
+
+def tokens(lines: Iterable[bytes]) -> list[bytes]:
+    """The words of a comma-separated field, in lower case."""
+    return [token.strip().lower() for line in lines for token in line.split(b",")]
+
+
+def cookie(fields: Fields, name: bytes) -> bytes:
+    """The value of a request's cookie, b"" if there is none."""
+    for line in values(fields, b"cookie"):
+        for pair in line.split(b";"):
+            key, _, value = pair.partition(b"=")
+            if key.strip() == name:
+                return value.strip().strip(b'"')
+    return b""
