@@ -20,10 +20,9 @@ from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.handler import EdgeConnectionHandler
 from lyncgate.engine.http_layer import EdgeHttpLayer
+from lyncgate.engine.sockets import BACKLOG
 from lyncgate.engine.tls_layer import EdgeTlsLayer
 from lyncgate.policy.policy import Policy, Scheme
-
-BACKLOG = 4096  # connections the kernel queues for us: a pool's phones come back all at once
 
 
 class EdgeMode(mode_specs.ProxyMode):
@@ -58,6 +57,11 @@ class EdgeServer(AsyncioServerInstance[EdgeMode]):
 
     async def listen(self, host: str, port: int) -> list[Any]:
         host = host.strip("[]")
+        sockets = getattr(ctx.master, "sockets", None)  # not so in the stock tools
+        if handed := sockets.copies(self.mode.data, host, self.mode.custom_listen_port) if sockets else None:
+            return [
+                await asyncio.start_server(self.handle_stream, sock=one, backlog=BACKLOG) for one in handed
+            ]
         return [await asyncio.start_server(self.handle_stream, host, port, backlog=BACKLOG)]
 
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
 import sys
 import time
+from collections.abc import Mapping, Sequence
 
 import mitmproxy.version
 from mitmproxy import options
@@ -23,6 +25,7 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.listeners import mode_specs_of
+from lyncgate.engine.sockets import Place, Sockets
 from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -72,9 +75,12 @@ class EdgeMaster(Master):
         self.proxyserver = Proxyserver()
         self.addons.add(self.proxyserver, edge)
         self.options.update(**proxy_options(edge.edge.policy))
+        self.sockets = Sockets()
 
-    async def start(self) -> None:
-        """Open all listeners. Raises StartError, with none of them open, if one can't be."""
+    async def start(self, sockets: Sockets | None = None) -> None:
+        """Open all listeners, on `sockets` where they have some. Raises StartError, with none of them open,
+        if one can't be."""
+        self.sockets = sockets or self.sockets
         if not await self._listen(self.edge.edge.policy):
             reasons = [
                 str(server.last_exception) for server in self.proxyserver.servers if server.last_exception
@@ -94,17 +100,30 @@ class EdgeMaster(Master):
             bound.setdefault(server.mode.data, []).extend((a[0], a[1]) for a in server.listen_addrs)
         return bound
 
-    async def adopt(self, policy: Policy) -> None:
-        """Put a new policy in force without touching open connections.
+    async def adopt(
+        self, policy: Policy, sockets: Mapping[Place, Sequence[socket.socket]] | None = None
+    ) -> None:
+        """Put a new policy in force without touching open connections. `sockets`: instead of those it has.
 
         Raises OSError, OpenSSL.SSL.Error or StartError; then the old policy is in force as before.
         """
-        old = self.edge.edge.policy
+        old, old_sockets = self.edge.edge.policy, self.sockets
         self.edge.adopt(policy)
-        if mode_specs_of(policy) != mode_specs_of(old) and not await self._listen(policy):
+        if sockets is not None:
+            self.sockets = Sockets(sockets)
+            await self.proxyserver.servers.update([])  # those who connect meanwhile wait in the kernel
+        if (sockets is not None or mode_specs_of(policy) != mode_specs_of(old)) and not await self._listen(
+            policy
+        ):
             self.edge.adopt(old)
+            if sockets is not None:
+                self.sockets.close()
+                self.sockets = old_sockets
+                await self.proxyserver.servers.update([])
             await self._listen(old)
             raise StartError("a listener of the new rules could not be opened")
+        if sockets is not None:
+            old_sockets.close()
         self.options.update(**proxy_options(policy))
 
     async def _listen(self, policy: Policy) -> bool:
@@ -118,6 +137,7 @@ class EdgeMaster(Master):
         """
         self.edge.edge.draining = True
         await self.proxyserver.servers.update([])
+        self.sockets.close()
         until = time.monotonic() + deadline
         idle: set[ProxyConnectionHandler] = set()
         while time.monotonic() < until:
