@@ -16,12 +16,14 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lyncgate.edge.flows import Flows
 from lyncgate.edge.state import EdgeState
+from lyncgate.engine.master import Engine
 from lyncgate.engine.serve import Running, running_edge
 from lyncgate.policy.load import Loaded
 from lyncgate.policy.policy import (
@@ -50,6 +52,7 @@ WEB = "lyncweb.contoso.example"
 DISCOVER = "lyncdiscover.contoso.example"
 MEET = "meet.contoso.example"
 
+ENGINE = Engine(os.environ.get("LYNCGATE_TEST_ENGINE", "lane"))
 UNCHECKED = Health(tcp=None, https=None)
 
 
@@ -159,6 +162,8 @@ class EdgeUnderTest:
     async def forgotten(self) -> None:
         """Wait until nothing is left of the clients that were here, and check that that is so."""
         await until(lambda: not self.running.master.proxyserver.connections)
+        if lane := self.running.master.lane:
+            await until(lambda: not lane.clients)
         await until(lambda: not self.state.transits)
         await until(lambda: not any(m.requests for p in self.state.pools.values() for m in p.members))
         flows = self.addon(Flows)
@@ -170,8 +175,10 @@ class EdgeUnderTest:
 
 
 @contextlib.asynccontextmanager
-async def edge(rules: Policy, *, path: Path | None = None) -> AsyncIterator[EdgeUnderTest]:
-    """Run it. `path`: of a rules.yaml, for those who reload."""
+async def edge(
+    rules: Policy, *, path: Path | None = None, engine: Engine | None = None
+) -> AsyncIterator[EdgeUnderTest]:
+    """Run it. `path`: of a rules.yaml, for those who reload. `engine`: instead of the one under test."""
     records: list[Exchange] = []
     events: list[Event] = []
 
@@ -182,7 +189,7 @@ async def edge(rules: Policy, *, path: Path | None = None) -> AsyncIterator[Edge
 
     path = path or certificates.directory() / "rules.yaml"
     with no_crash():
-        async with running_edge(path, Loaded(rules, ()), tell) as running:
+        async with running_edge(path, Loaded(rules, ()), tell, engine=engine or ENGINE) as running:
             under_test = EdgeUnderTest(running, records, events)
             yield under_test
             await under_test.forgotten()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from lyncgate.cli.rules import show_problems
-from lyncgate.engine.master import StartError
+from lyncgate.engine.master import Engine, StartError
 from lyncgate.engine.rules import read_rules
 from lyncgate.engine.serve import Running
 from lyncgate.engine.serve import serve as serve_edge
@@ -20,6 +20,10 @@ from lyncgate.engine.serve import serve as serve_edge
 
 def serve(
     rules: Annotated[Path, typer.Option(help="The rules to serve by.")] = Path("rules.yaml"),
+    engine: Annotated[
+        Engine,
+        typer.Option(help="How bytes move: lyncgate's own lane, or mitmproxy's stock layers (slow)."),
+    ] = Engine.LANE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Say where it listens in one line of JSON.")
     ] = False,
@@ -42,7 +46,7 @@ def serve(
 
     _allow_open_files()
     try:
-        asyncio.run(serve_edge(rules, loaded, started))
+        asyncio.run(serve_edge(rules, loaded, started, engine))
     except StartError as error:
         typer.echo(f"lyncgate: {error}", err=True)
         raise typer.Exit(1) from None

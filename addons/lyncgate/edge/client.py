@@ -6,6 +6,7 @@ What is known by connection is kept here and nowhere else, so that it goes when 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lyncgate.policy.policy import Listener, Policy, Scheme
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 class Client:
     """`listener`: the name of the one it came by; None: by a mode of mitmproxy's that is none of ours.
     `peer`: textual address, "" if unknown; `address`: `host:port` that it connected to. `started`, `secured`:
-    Unix times of the accept and of the end of the TLS handshake. `offered`: TLS versions of its ClientHello,
-    oldest first; None: there was none yet, or what it led to is known. `head_begun`: monotonic time of the
-    first byte of a head."""
+    Unix times of the accept and of the end of the TLS handshake. `hello`: tells which
+    TLS versions its ClientHello offered, oldest first; None: there was none yet, or what it led to is known.
+    `head_begun`: monotonic time of the first byte of a head."""
 
     id: str
     listener: str | None
@@ -31,7 +32,7 @@ class Client:
     secured: float | None = None
     server_name: str | None = None
     tls_version: str | None = None
-    offered: tuple[str, ...] | None = None
+    hello: Callable[[], tuple[str, ...]] | None = None
     head_begun: float | None = None
     greeted: bool = False  # had a request: the handshake was the first one's
     counted: str = "_other"  # the listener that metrics count it under

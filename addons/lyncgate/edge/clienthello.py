@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.tls import ClientHello
 
 VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
@@ -18,3 +19,12 @@ def offered(hello: ClientHello) -> tuple[str, ...]:
         newest = int.from_bytes(hello.raw_bytes(wrap_in_record=False)[:2])
         listed = {number for number in VERSIONS if 0x0301 <= number <= newest} or {newest}
     return tuple(name for number, name in VERSIONS.items() if number in listed)
+
+
+def offered_in(records: bytes) -> tuple[str, ...]:
+    """The same, of the bytes that a connection began with; nothing if they are no whole ClientHello."""
+    try:
+        hello = parse_client_hello(records)
+        return offered(hello) if hello else ()
+    except (ValueError, EOFError):
+        return ()

@@ -104,6 +104,10 @@ class Course:
         self.publish.answered(transit)
         self.fields.answered(transit)
 
+    def switched(self, transit: Transit) -> None:
+        """From here on it is a websocket: it may hang for hours, as a poll may."""
+        self.records.hangs(transit)
+
     def own(self, transit: Transit, answer: OwnAnswer) -> ResponseHead:
         """The head of an answer of the edge's own, as it goes to the client."""
         head = ResponseHead(answer.status, answer.fields)

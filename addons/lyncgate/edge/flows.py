@@ -4,6 +4,7 @@ Everything that decides is in the course; here heads are taken off flows and put
 from __future__ import annotations
 
 import errno
+import functools
 import re
 import time
 
@@ -69,7 +70,7 @@ class Flows:
 
     def tls_clienthello(self, data: ClientHelloData) -> None:
         client = self._client(data.context.client)
-        client.offered = offered(data.client_hello)
+        client.hello = functools.partial(offered, data.client_hello)
         client.server_name = data.client_hello.sni
         client.scheme = Scheme.HTTPS
 

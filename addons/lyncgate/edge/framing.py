@@ -55,13 +55,33 @@ LENGTH_FIELDS = {
     b"transfer-encoding": re.compile(b"(?i)chunked"),
 }
 
+# What frames or routes a message, or says who asks, is never taken from behind its body (RFC 9110 §6.5.1).
+NOT_IN_TRAILERS = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"connection",
+        b"upgrade",
+        b"te",
+        b"trailer",
+        b"expect",
+    }
+    | {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"www-authenticate", b"location"}
+    | {b"content-type", b"content-encoding", b"content-range", b"range", b"via", b"cache-control", b"age"}
+    | {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip"}
+)
+
 REQUEST_LINE = len("  HTTP/1.1\r\n")  # bytes of a request line beside method and target
 HEADER_LINE = len(": \r\n")
 END_OF_HEAD = len("\r\n")
 
 
 class Framing:
-    """Follows one client connection. After a fault it must not be fed again."""
+    """Follows one client connection. After a fault it must not be fed again. A subclass hears of each message
+    by `head`, `chunk` and `end`; `url` and `fields` are the message's in `head`, its trailers in `end`."""
+
+    trailers_pass = False  # whether whoever carries the message can pass trailers on
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -81,9 +101,11 @@ class Framing:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # llhttp stops at a request to upgrade. We forward none (hop-by-hop), so what
+                # llhttp stops at a request to upgrade. Where it is none that we forward (hop-by-hop), what
                 # follows is the next request.
                 data = data[upgrade.args[0] :]
+                if self.upgraded(data):
+                    break
                 self._start()
                 continue
             except httptools.HttpParserError:
@@ -95,21 +117,39 @@ class Framing:
                 return Fault.HEAD_TOO_LARGE
         return self._fault
 
+    # For whoever carries the message.
+
+    def head(self, method: bytes) -> None:
+        """The head is whole and good so far."""
+
+    def chunk(self, data: bytes) -> None:
+        """Some of the body."""
+
+    def end(self) -> None:
+        """The message is whole."""
+
+    def upgraded(self, rest: bytes) -> bool:
+        """Whether `rest`, which follows a request to upgrade, is kept until that is answered."""
+        return False
+
     # llhttp's callbacks. They note a fault and go on: raising through C is slower and says less.
 
     def on_message_begin(self) -> None:
         self._in_head, self._in_body = True, False
-        self._size = self._count = self._hosts = self._url = self._unfinished = 0
+        self._size = self._count = self._hosts = self._unfinished = 0
+        self.url = b""
+        self.fields: list[tuple[bytes, bytes]] = []
 
     def on_url(self, url: bytes) -> None:
-        self._url += len(url)
+        self.url = self.url + url if self.url else url
         self._size += len(url)
-        if self._url > self._limits.url:
+        if len(self.url) > self._limits.url:
             self._note(Fault.URL_TOO_LONG)
+            self.url = self.url[: self._limits.url]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
-            self._note(Fault.TRAILERS)
+            self._trailer(name, value)
             return
         self._count += 1
         self._size += len(name) + len(value) + HEADER_LINE
@@ -120,20 +160,44 @@ class Framing:
             self._note(Fault.MALFORMED)
         if self._count > self._limits.headers:
             self._note(Fault.TOO_MANY_HEADERS)
+            return
+        self.fields.append((name, value))
+
+    def _trailer(self, name: bytes, value: bytes) -> None:
+        self._count += 1
+        self._size += len(name) + len(value) + HEADER_LINE
+        if not self.trailers_pass or name.lower() in NOT_IN_TRAILERS:
+            self._note(Fault.TRAILERS)
+        elif self._count > self._limits.headers:
+            self._note(Fault.TOO_MANY_HEADERS)
+        elif self._size > self._limits.head:
+            self._note(Fault.HEAD_TOO_LARGE)
+        else:
+            self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
-        self._size += len(self._parser.get_method()) + REQUEST_LINE + END_OF_HEAD
+        method = self._parser.get_method()
+        self._size += len(method) + REQUEST_LINE + END_OF_HEAD
         if self._size > self._limits.head:
             self._note(Fault.HEAD_TOO_LARGE)
         if self._parser.get_http_version() != "1.1":
             self._note(Fault.VERSION)
         elif self._hosts != 1:
             self._note(Fault.HOST)
+        if self._fault is None:
+            self.head(method)
+            self.fields = []
+
+    def on_body(self, data: bytes) -> None:
+        if self._fault is None:
+            self.chunk(data)
 
     def on_message_complete(self) -> None:
         self._in_body = False
         self._shared = True
+        if self._fault is None:
+            self.end()
 
     def _note(self, fault: Fault) -> None:
         if self._fault is None:

@@ -56,31 +56,31 @@ class Handshakes:
 
     def closed(self, client: Client) -> None:
         """All was well but for the request: none came."""
-        if client.offered is not None and client.secured:
+        if client.hello is not None and client.secured:
             self.failed(client, HandshakeOutcome.CLOSED, "no request followed")
 
     def failed(self, client: Client, outcome: HandshakeOutcome, detail: str) -> None:
         """TLS with a client ended before a request."""
-        if client.offered is None:
+        if client.hello is None:
             return  # no TLS, or `rejected` told it
         listener = listener_of(client, self.edge.policy)
         shown = self.identity.shown_to_client(listener, client.server_name) if listener else None
         self._tell(client, outcome, detail, certificate=shown, version=client.tls_version)
-        client.offered = None  # told
+        client.hello = None  # told
 
     def rejected(self, client: Client, fault: Fault) -> None:
         outcome = OUTCOMES.get(fault)
-        if fault is Fault.MALFORMED and client.offered is not None:  # there was no request before
+        if fault is Fault.MALFORMED and client.hello is not None:  # there was no request before
             outcome = HandshakeOutcome.NOT_HTTP
         if outcome is None:
             return
-        if fault is Fault.SIP and client.scheme == "https" and client.offered is None:
+        if fault is Fault.SIP and client.scheme == "https" and client.hello is None:
             outcome = HandshakeOutcome.NOT_TLS
         spoken = outcome in (HandshakeOutcome.NOT_HTTP, HandshakeOutcome.NOT_TLS)
         words = ("sip" if fault is Fault.SIP else "other") if spoken else None
         detail = "edge: unrecognized name" if outcome is HandshakeOutcome.ALERT else str(fault)
         self._tell(client, outcome, detail, first_words=words)
-        client.offered = None
+        client.hello = None
 
     def _tell(
         self,
@@ -105,7 +105,7 @@ class Handshakes:
                 server_name=client.server_name,
                 outcome=outcome,
                 detail=plain(detail, DETAIL_SHOWN),
-                versions=client.offered or (),
+                versions=client.hello() if client.hello else (),
                 version=version,
                 certificate=certificate,
                 first_words=first_words,

@@ -43,7 +43,9 @@ class HeaderFields:
             return
         exchange, head, peer = transit.exchange, transit.request, transit.client.peer
         exchange.ntlm_user = ntlm.user(head.fields)
-        fields = without(head.fields, HOP_BY_HOP if transit.trusted else UPWARDS)
+        fields, close = without(head.fields, HOP_BY_HOP if transit.trusted else UPWARDS)
+        if close and not head.pooled:  # both sides of an NTLM exchange live equally long
+            fields.append(CLOSE)
         said: Fields = ()
         if transit.trusted:  # what a trusted proxy said of scheme and host stands
             said = fields
@@ -68,28 +70,25 @@ class HeaderFields:
         response = transit.response
         if response is None:
             return
-        fields = without(response.fields, DOWNWARDS)
+        fields, close = without(response.fields, DOWNWARDS)
         listener = transit.listener
         if listener is not None and listener.hsts is not None and listener.scheme is Scheme.HTTPS:
             fields = [field for field in fields if field[0].lower() != b"strict-transport-security"]
             fields.append((b"Strict-Transport-Security", b"max-age=%d" % listener.hsts))
         if response.status == 101:
             fields.extend(WEBSOCKET)
-        elif self.edge.draining and CLOSE not in fields:
+        elif close or self.edge.draining:
             fields.append(CLOSE)
         response.fields = fields
 
 
-def without(fields: Fields, names: frozenset[bytes]) -> list[Field]:
-    """The fields without those of these lower-case names, and those that Connection declares hop-by-hop.
-    `Connection: close` is passed on all the same: both sides of an NTLM exchange live equally long."""
+def without(fields: Fields, names: frozenset[bytes]) -> tuple[list[Field], bool]:
+    """The fields without those of these lower-case names, and those that Connection declares hop-by-hop; and
+    whether it says `close`."""
     lowered = [name.lower() for name, _ in fields]
     close = False
     if b"connection" in lowered:
         named = frozenset(tokens(values(fields, b"connection")))
         close = b"close" in named
         names |= named - NEVER_NAMED
-    kept = [field for field, name in zip(fields, lowered, strict=True) if name not in names]
-    if close:
-        kept.append(CLOSE)
-    return kept
+    return [field for field, name in zip(fields, lowered, strict=True) if name not in names], close

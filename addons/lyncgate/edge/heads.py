@@ -17,13 +17,15 @@ type Fields = Sequence[Field]
 class RequestHead:
     """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `valid`: False if the
     engine found the request malformed and fails it itself. `websocket`: it asks to go on as one, and the
-    engine can."""
+    engine can. `pooled`: the engine keeps connections to members apart from the client's, so that `Connection:
+    close` is no business of the member's."""
 
     method: bytes
     target: bytes
     fields: Fields
     valid: bool = True
     websocket: bool = False
+    pooled: bool = False
 
 
 @dataclasses.dataclass(slots=True)

@@ -137,7 +137,7 @@ class _Ours:
 def _ours(files: CertificateFiles) -> _Ours:
     chain = der_blocks(Path(files.cert).read_bytes())
     context = _server_context(files)
-    return _Ours(files.names, context, _described(chain))
+    return _Ours(files.names, context, described(chain))
 
 
 def certificate_problem(connection: SSL.Connection) -> Problem | None:
@@ -146,13 +146,18 @@ def certificate_problem(connection: SSL.Connection) -> Problem | None:
     return expected.problem if isinstance(expected, _Expected) else None
 
 
+def verify_problem(code: int) -> Problem:
+    """What OpenSSL's verification found wrong, in the words of an event. `code`: X509_V_ERR_…."""
+    return _PROBLEMS.get(code, "chain")
+
+
 def shown_by_member(connection: SSL.Connection) -> Certificate | None:
     """The certificate that a member showed, None: none came so far."""
     chain = connection.get_peer_cert_chain() or []
-    return _described([one.to_cryptography().public_bytes(Encoding.DER) for one in chain])
+    return described([one.to_cryptography().public_bytes(Encoding.DER) for one in chain])
 
 
-def _described(chain: Sequence[bytes]) -> Certificate | None:
+def described(chain: Sequence[bytes]) -> Certificate | None:
     """As events have it; None: it can't be read. Whether the chain is complete is seen when rules are
     checked, with all public authorities at hand."""
     try:
@@ -193,7 +198,7 @@ def _verify(connection: SSL.Connection, cert: object, error: int, depth: int, ok
     if not isinstance(expected, _Expected):
         return False
     if not ok:
-        expected.problem = _PROBLEMS.get(error, "chain")
+        expected.problem = verify_problem(error)
         return False
     if depth > 0:
         return True

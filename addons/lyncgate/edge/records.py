@@ -54,6 +54,12 @@ class Records:
         if _is_poll(transit):
             self.observer.poll_started()
 
+    def hangs(self, transit: Transit) -> None:
+        """It has turned out to be one that is meant to hang."""
+        if transit.exchange.kind is not Kind.POLL:
+            transit.exchange.kind = Kind.POLL
+            self.observer.poll_started()
+
     def end(self, transit: Transit) -> None:
         """A whole response went to the client, or else `transit.failed` says what went wrong."""
         self.edge.transits.discard(transit)

@@ -56,7 +56,7 @@ class Route:
         transit.phase(Phase.REQUEST_HEADERS, now - begun)
         if client.secured is not None and not client.greeted:
             transit.phase(Phase.CLIENT_TLS, client.secured - client.started)
-        client.greeted, client.offered = True, None
+        client.greeted, client.hello = True, None
         self.edge.transits.add(transit)
         return transit
 

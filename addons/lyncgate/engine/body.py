@@ -17,7 +17,7 @@ from lyncgate.edge.addons import EdgeAddons
 from lyncgate.edge.records import Sink
 from lyncgate.engine.journaling import JournalSink
 from lyncgate.engine.loop import eager_tasks
-from lyncgate.engine.master import EdgeMaster, StartError
+from lyncgate.engine.master import EdgeMaster, Engine, StartError
 from lyncgate.engine.sinks import AccessLogSink
 from lyncgate.engine.sockets import Place, Sockets
 from lyncgate.observe.metrics import Metrics
@@ -30,7 +30,7 @@ class EdgeBody:
     """`sinks` hear of every event, from the event loop, beside the journal: finished exchanges, polls that
     have begun, handshakes that failed. Must be made on the running event loop."""
 
-    def __init__(self, policy: Policy, *sinks: Sink) -> None:
+    def __init__(self, policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE) -> None:
         """Raises StartError when the policy's files can't be used."""
         self.metrics = Metrics()
         self.metrics.configure(policy)
@@ -43,7 +43,7 @@ class EdgeBody:
                 addons = EdgeAddons(
                     policy, self.metrics, self.access_log, self.journal, *sinks, hasher=self.journal.hasher
                 )
-                self.master = EdgeMaster(addons)
+                self.master = EdgeMaster(addons, engine)
             except (OSError, SSL.Error) as error:
                 raise StartError(str(error)) from error
             self._opened = opened.pop_all()
@@ -81,7 +81,7 @@ class EdgeBody:
 
 
 @contextlib.asynccontextmanager
-async def edge_body(policy: Policy, *sinks: Sink) -> AsyncIterator[EdgeBody]:
+async def edge_body(policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE) -> AsyncIterator[EdgeBody]:
     """One on the running loop, not started yet. Raises StartError."""
-    with eager_tasks(), contextlib.closing(EdgeBody(policy, *sinks)) as body:
+    with eager_tasks(), contextlib.closing(EdgeBody(policy, *sinks, engine=engine)) as body:
         yield body

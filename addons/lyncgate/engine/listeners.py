@@ -20,7 +20,7 @@ from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.handler import EdgeConnectionHandler
 from lyncgate.engine.http_layer import EdgeHttpLayer
-from lyncgate.engine.sockets import BACKLOG
+from lyncgate.engine.sockets import BACKLOG, bound
 from lyncgate.engine.tls_layer import EdgeTlsLayer
 from lyncgate.policy.policy import Policy, Scheme
 
@@ -58,10 +58,15 @@ class EdgeServer(AsyncioServerInstance[EdgeMode]):
     async def listen(self, host: str, port: int) -> list[Any]:
         host = host.strip("[]")
         sockets = getattr(ctx.master, "sockets", None)  # not so in the stock tools
+        lane = getattr(ctx.master, "lane", None)
         if handed := sockets.copies(self.mode.data, host, self.mode.custom_listen_port) if sockets else None:
+            if lane is not None:
+                return [lane.listen(self.mode.data, one) for one in handed]
             return [
                 await asyncio.start_server(self.handle_stream, sock=one, backlog=BACKLOG) for one in handed
             ]
+        if lane is not None:
+            return [lane.listen(self.mode.data, one) for one in await bound(host, port)]
         return [await asyncio.start_server(self.handle_stream, host, port, backlog=BACKLOG)]
 
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:

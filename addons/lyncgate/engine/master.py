@@ -8,6 +8,7 @@ without cutting what is in flight.
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import math
 import socket
@@ -24,6 +25,7 @@ from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.addons import EdgeAddons
+from lyncgate.engine.lane.lane import Lane
 from lyncgate.engine.listeners import mode_specs_of
 from lyncgate.engine.sockets import Place, Sockets
 from lyncgate.policy.policy import Policy
@@ -35,6 +37,14 @@ OLDEST_PYTHON = (3, 12)
 
 # mitmproxy's own inactivity limit would end a poll with a bare FIN. Ours answers first, with a 504.
 GRACE = 60.0  # seconds
+
+
+class Engine(enum.StrEnum):
+    """How bytes move. `lane`: our own, bodies stream. `stock`: mitmproxy's layers, which see everything, at a
+    tenth of the speed."""
+
+    LANE = "lane"
+    STOCK = "stock"
 
 
 class StartError(Exception):
@@ -67,8 +77,8 @@ def proxy_options(policy: Policy) -> dict[str, object]:
 
 
 class EdgeMaster(Master):
-    def __init__(self, edge: EdgeAddons) -> None:
-        """Must be called on the running event loop."""
+    def __init__(self, edge: EdgeAddons, engine: Engine = Engine.LANE) -> None:
+        """Must be called on the running event loop. Raises OSError if a file of the policy can't be used."""
         require_versions()
         super().__init__(options.Options(), event_loop=asyncio.get_running_loop())
         self.edge = edge
@@ -76,6 +86,8 @@ class EdgeMaster(Master):
         self.addons.add(self.proxyserver, edge)
         self.options.update(**proxy_options(edge.edge.policy))
         self.sockets = Sockets()
+        loop = asyncio.get_running_loop()
+        self.lane = Lane(edge.course, loop) if engine is Engine.LANE else None
 
     async def start(self, sockets: Sockets | None = None) -> None:
         """Open all listeners, on `sockets` where they have some. Raises StartError, with none of them open,
@@ -108,6 +120,7 @@ class EdgeMaster(Master):
         Raises OSError, OpenSSL.SSL.Error or StartError; then the old policy is in force as before.
         """
         old, old_sockets = self.edge.edge.policy, self.sockets
+        use_files = self.lane.prepare(policy) if self.lane else None
         self.edge.adopt(policy)
         if sockets is not None:
             self.sockets = Sockets(sockets)
@@ -124,6 +137,8 @@ class EdgeMaster(Master):
             raise StartError("a listener of the new rules could not be opened")
         if sockets is not None:
             old_sockets.close()
+        if use_files is not None:
+            use_files()
         self.options.update(**proxy_options(policy))
 
     async def _listen(self, policy: Policy) -> bool:
@@ -144,7 +159,10 @@ class EdgeMaster(Master):
             was_idle, idle = idle, self._idle()
             for handler in idle & was_idle:  # twice: an exchange's last bytes leave after its record
                 _cancel(handler, handler.client, "drain")
-            if not self.edge.edge.transits and len(idle) == len(self.proxyserver.connections):
+            if self.lane:
+                self.lane.leave_idle()
+            left = len(self.lane.clients) if self.lane else 0
+            if not self.edge.edge.transits and not left and len(idle) == len(self.proxyserver.connections):
                 break
             await asyncio.sleep(0.05)
         return len(self.edge.edge.transits)
@@ -160,6 +178,8 @@ class EdgeMaster(Master):
 
     async def stop(self) -> None:
         """Close what is left and end the addons."""
+        if self.lane:
+            self.lane.close()
         await hang_up(self.proxyserver)
         await self.done()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from lyncgate.edge.records import Sink
 from lyncgate.engine.body import edge_body
 from lyncgate.engine.journaling import JournalSink
-from lyncgate.engine.master import EdgeMaster, StartError
+from lyncgate.engine.master import EdgeMaster, Engine, StartError
 from lyncgate.engine.readiness import readiness
 from lyncgate.engine.reload import Reloader
 from lyncgate.engine.sinks import AccessLogSink
@@ -41,14 +41,16 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator[Running]:
+async def running_edge(
+    path: Path, first: Loaded, *sinks: Sink, engine: Engine = Engine.LANE
+) -> AsyncIterator[Running]:
     """Start an edge on the running loop; on exit it is drained and stopped. `sinks`: see EdgeBody.
 
     Raises StartError when the policy's files or addresses can't be used.
     """
     if first.policy is None:
         raise StartError("the rules have errors")
-    async with edge_body(first.policy, *sinks) as body, contextlib.AsyncExitStack() as stack:
+    async with edge_body(first.policy, *sinks, engine=engine) as body, contextlib.AsyncExitStack() as stack:
         # The admin listener outlives the others: while they drain, /readyz says so.
         pages = Pages(lambda: body.journal.reader, lambda: body.policy.admin.hosts)
         admin = Admin(body.metrics, lambda: readiness(body.master), pages)
@@ -70,11 +72,13 @@ async def running_edge(path: Path, first: Loaded, *sinks: Sink) -> AsyncIterator
         )
 
 
-async def serve(path: Path, first: Loaded, started: Callable[[Running], None]) -> None:
+async def serve(
+    path: Path, first: Loaded, started: Callable[[Running], None], engine: Engine = Engine.LANE
+) -> None:
     """Serve until SIGTERM or SIGINT. SIGHUP reloads the rules and reopens the access log."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    async with running_edge(path, first) as running:
+    async with running_edge(path, first, engine=engine) as running:
         reloads: set[asyncio.Task[bool]] = set()
 
         def hang_up() -> None:

@@ -6,6 +6,7 @@ several for one address, each with a queue of its own (SO_REUSEPORT); a worker l
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,3 +45,26 @@ def places_of(policy: Policy) -> list[Place]:
     return [
         (listener.name, host, port) for listener in policy.listeners.values() for host, port in listener.bind
     ]
+
+
+async def bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen at every address of `host`. Raises OSError; then none is left open."""
+    loop = asyncio.get_running_loop()
+    flags = socket.AI_PASSIVE
+    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            # The protocol matters: without it the loop does not know that these are TCP.
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets

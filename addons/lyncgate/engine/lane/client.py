@@ -1,0 +1,418 @@
+"""One client's connection: its TLS, its requests one after the other, its time limits.
+
+All time limits share one deadline (`_due`). After the last word the connection lingers: closing a socket with
+unread bytes resets it, and the reset overtakes what was said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from lyncgate.edge import outcomes
+from lyncgate.edge.client import Client, shown_address
+from lyncgate.edge.clienthello import offered_in
+from lyncgate.edge.framing import STATUS, Fault
+from lyncgate.engine.lane.deadline import Deadline
+from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.requests import RequestReader
+from lyncgate.engine.lane.stream import HIGH, Stream
+from lyncgate.engine.lane.tls import HELLO_LIMIT, ClientSocket, client_failure, length_of_hello
+from lyncgate.policy.policy import Listener, Scheme
+from lyncgate.signin.exchange import Outcome
+
+if TYPE_CHECKING:
+    from lyncgate.engine.lane.lane import Lane
+    from lyncgate.engine.lane.upstream import Destination, Upstream
+
+LINGER = 2.0  # seconds that we go on reading, and dropping, after our last word
+READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member is connected to
+
+
+class ClientConnection:
+    """`record`: what the edge's concerns know of it. `relay`: the exchange under way. `open`: until its end has
+    been told."""
+
+    __slots__ = (
+        "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_lane", "_limits",
+        "_peeked", "_private", "_reader", "_shaking", "_times", "open", "record", "relay", "stream",
+    )  # fmt: skip
+
+    def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[str, int]) -> None:
+        policy = lane.edge.policy
+        self._lane = lane
+        self._times, self._limits = policy.timeouts, policy.limits
+        self.record = Client(
+            id=secrets.token_hex(8),
+            listener=listener.name,
+            scheme=listener.scheme,
+            peer=peer[0],
+            address=shown_address(sock.getsockname()),
+            started=time.time(),
+        )
+        self.relay: Relay | None = None
+        self.open = True
+        self.stream = Stream(lane.loop, sock, self)
+        self._reader = RequestReader(self._limits)
+        self._private: dict[Destination, Upstream] = {}
+        self._fault: Fault | None = None
+        self._closing = self._ended = self._advancing = self._ahead = False
+        self._shaking = listener.scheme is Scheme.HTTPS
+        self._peeked = 0
+        self._active = time.monotonic()
+        self._deadline = Deadline(lane.loop, self._too_late)
+        lane.course.opened(self.record)
+        if self._shaking:
+            lane.loop.add_reader(self.stream.fd, self._hello)
+            self._hello()
+        else:
+            self.stream.read()
+        if not self.stream.closed:
+            self._deadline.set(self._due())
+
+    # TLS.
+
+    def _hello(self) -> None:
+        """Look at the ClientHello before OpenSSL takes it: what it offers is told if nothing comes of it, and
+        what is none may be SIP, from a client that fell through to this address."""
+        sock, loop = self.stream.socket, self._lane.loop
+        try:
+            data = sock.recv(HELLO_LIMIT, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if len(data) == self._peeked:  # it ended before there was one
+            loop.remove_reader(self.stream.fd)
+            self.stream.close()
+            self.lost(None)
+            return
+        self._peeked = len(data)
+        if data[0] != 22:
+            loop.remove_reader(self.stream.fd)
+            self._refuse(Fault.SIP if b" SIP/2.0\r\n" in data else Fault.NOT_TLS)
+            return
+        length = length_of_hello(data) if len(data) >= 5 else 5
+        if length is not None and len(data) < min(length, HELLO_LIMIT):
+            # Wake us when that much is there.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(length, HELLO_LIMIT))
+            return
+        loop.remove_reader(self.stream.fd)
+        if length is None:
+            self._refuse(Fault.NOT_TLS)
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        self.record.hello = functools.partial(offered_in, data[:length])
+        context = self._lane.contexts.servers.get(self.record.listener or "")
+        try:
+            if context is None:
+                raise OSError("the listener is no more")
+            self.stream.secure(context, server_side=True)
+        except OSError:
+            self.stream.close()
+            self.lost(None)
+
+    def ready(self) -> None:
+        """TLS is established."""
+        self._shaking = False
+        self._active = time.monotonic()
+        record, sock = self.record, self.stream.socket
+        record.secured = time.time()
+        if isinstance(sock, ClientSocket):
+            record.server_name, record.tls_version = sock.asked, sock.version()
+        self.stream.read()
+        self._deadline.set(self._due())
+
+    def _handshake_failed(self, error: Exception | None) -> None:
+        sock, record, course = self.stream.socket, self.record, self._lane.course
+        if isinstance(sock, ClientSocket):
+            record.server_name = sock.asked
+            if sock.refused:
+                course.rejected(record, Fault.UNKNOWN_NAME)
+                return
+        outcome, detail = client_failure(error)
+        course.handshakes.failed(record, outcome, detail)
+
+    def _refuse(self, fault: Fault) -> None:
+        """It is no TLS, or took too long: nothing that we could say would be understood."""
+        self._lane.course.rejected(self.record, fault)
+        self.stream.discard()
+        self.stream.close()
+        self._gone()
+
+    # Requests.
+
+    def received(self, data: bytes) -> None:
+        self._active = time.monotonic()
+        relay = self.relay
+        if self._closing or self._fault is not None:
+            return
+        if relay is not None and relay.tunnel:
+            relay.from_client(data)
+            return
+        reader = self._reader
+        if relay is None and not reader.midway:
+            # Old clients send an empty line after a body (RFC 9112 §2.2): no request, and no sign of life.
+            data = data.lstrip(b"\r\n")
+            if not data:
+                return
+            self.record.head_begun = self._active
+        self._fault = reader.feed(data)
+        if relay is not None and (relay.incoming.chunks or relay.incoming.complete):
+            relay.proceed()
+        self._advance()
+        if self._fault is not None and not self._closing:
+            self._faulty(self._fault)
+        self._settle()
+
+    def _advance(self) -> None:
+        """Begin what is next, as often as that is over at once."""
+        if self._advancing:
+            return
+        self._advancing = True
+        queue = self._reader.queue
+        try:
+            while self.relay is None and queue and not self._closing:
+                if self._fault is not None and not queue[0].complete:
+                    break  # its body is what is wrong
+                if self.record.head_begun is None:
+                    self.record.head_begun = self._active  # it came with the one before
+                relay = self.relay = Relay(self._lane, self, queue.popleft())
+                relay.start()
+        finally:
+            self._advancing = False
+
+    def _faulty(self, fault: Fault) -> None:
+        """Refuse what came, once it is its turn to be answered."""
+        relay = self.relay
+        if relay is not None:
+            if relay.incoming.complete:
+                return
+            self._lane.course.rejected(self.record, fault)
+            relay.fail(Outcome.CLIENT_GONE, status=STATUS.get(fault))
+            return
+        self._lane.course.rejected(self.record, fault)
+        self._hang_up(STATUS.get(fault))
+
+    def _settle(self) -> None:
+        """Read, or not, and until when, as things are now."""
+        if self.stream.closed:
+            return
+        queue, relay = self._reader.queue, self.relay
+        ahead = bool(queue)
+        if relay is not None and relay.incoming.chunks:
+            ahead = sum(map(len, relay.incoming.chunks)) > READ_AHEAD
+        self._ahead = ahead
+        if ahead and not self._closing:
+            self.stream.pause()
+        elif not self.stream.reading and not self._ended and not self._shaking and not self._held:
+            self.stream.read()
+        self._deadline.set(self._due())
+
+    @property
+    def _held(self) -> bool:
+        """Whether the member has to take what it was sent before more is read."""
+        upstream = self.relay.upstream if self.relay is not None and not self._closing else None
+        return upstream is not None and upstream.stream is not None and upstream.stream.waiting > HIGH
+
+    # What a relay asks for.
+
+    def send(self, data: bytes) -> None:
+        self._active = time.monotonic()
+        self.stream.write(data)
+
+    @property
+    def full(self) -> bool:
+        return self.stream.waiting > HIGH
+
+    def pause(self) -> None:
+        self.stream.pause()
+
+    def resume(self) -> None:
+        self._active = time.monotonic()
+        self._settle()
+
+    def take_private(self, to: Destination) -> Upstream | None:
+        """The connection on which this client has logged on, or may have."""
+        upstream = self._private.get(to)
+        if upstream is not None and upstream.stream is not None and upstream.stream.stale():
+            upstream.close()
+            self._private.pop(to, None)
+            return None
+        return upstream if upstream is not None and not upstream.closed else None
+
+    def keep_private(self, upstream: Upstream) -> None:
+        upstream.relay = None
+        self._private[upstream.to] = upstream
+
+    def parted(self, upstream: Upstream) -> None:
+        """A connection that it had logged on to has ended."""
+        self._private.pop(upstream.to, None)
+        self._lane.course.publish.parted(self.record)
+
+    def await_body(self) -> None:
+        """The answer is whole, the request is not: its rest is for the member, or for nobody."""
+        self._settle()
+
+    def finished(self, relay: Relay) -> None:
+        """Both messages are whole; the answer may not have left yet."""
+        if not self.stream.waiting:
+            self._over(relay)
+
+    def _over(self, relay: Relay) -> None:
+        relay.end()
+        self.relay = None
+        self._active = time.monotonic()
+        if relay.closes or self._ended:
+            self._hang_up(None)
+            return
+        if relay.incoming.websocket:
+            self._reader.resume()
+            if rest := relay.incoming.rest:
+                self._fault = self._reader.feed(rest)
+        self._advance()
+        if self._fault is not None and self.relay is None and not self._closing:
+            self._faulty(self._fault)
+        self._settle()
+
+    def failed(self, status: int | None, *, aborted: bool) -> None:
+        """The exchange came to nothing. `status`: to say so; `aborted`: an answer has begun that must not look
+        whole."""
+        self.relay = None
+        if self.stream.closed:
+            return
+        if aborted:
+            self.stream.abort()
+            self._gone()
+        else:
+            self._hang_up(status)
+
+    # Ends.
+
+    def _hang_up(self, status: int | None) -> None:
+        """Close, with `status` for a last word if there is one."""
+        if self._closing or self.stream.closed:
+            return
+        if status is not None:
+            self.stream.write(outcomes.empty_response(status))
+        self._closing = True
+        self._active = time.monotonic()
+        if not self.stream.waiting:
+            self.stream.finish()
+        if self._ended and not self.stream.waiting:
+            self.stream.close()
+            self._gone()
+            return
+        if not self._ended:
+            self.stream.read()
+        self._deadline.set(self._due())
+
+    def drained(self) -> None:
+        """Whatever waited for the client has gone."""
+        self._active = time.monotonic()
+        relay = self.relay
+        if self._closing:
+            self.stream.finish()
+            if self._ended:
+                self.stream.close()
+                self._gone()
+        elif relay is not None and relay.over:
+            self._over(relay)
+        elif relay is not None:
+            relay.client_drained()
+
+    def ended(self) -> None:
+        """The client sends no more. It may wait for its answer, but nobody does so for half an hour."""
+        self._ended = True
+        relay = self.relay
+        if self._closing and not self.stream.waiting:
+            self.stream.close()
+            self._gone()
+        elif relay is not None and relay.incoming.complete and not relay.tunnel and not relay.hangs:
+            relay.closes = True
+        elif relay is not None and relay.over:
+            pass  # its answer is on its way
+        else:
+            self.stream.close()
+            self.lost(None)
+
+    def lost(self, error: Exception | None) -> None:
+        if self._shaking:
+            self._handshake_failed(error)
+            self._shaking = False
+        relay = self.relay
+        if relay is not None:
+            relay.client_gone()
+        self._gone()
+
+    def _gone(self) -> None:
+        self._deadline.cancel()
+        for upstream in tuple(self._private.values()):
+            upstream.close()
+        self._private.clear()
+        if self._lane.forget(self):
+            self._lane.course.closed(self.record)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to say and nothing is owed to it."""
+        return self.relay is None and not self.stream.waiting and not self._reader.queue
+
+    def leave(self) -> None:
+        """Close it if it is idle: the edge stops."""
+        if self._shaking:
+            self.stream.close()
+            self.lost(None)
+        elif self.idle:
+            self._hang_up(None)
+
+    def cut(self) -> None:
+        """Close it, whatever is under way."""
+        with contextlib.suppress(OSError):
+            self._lane.loop.remove_reader(self.stream.fd) if self._shaking else None
+        if self.relay is not None:
+            self.stream.abort()
+        else:
+            self.stream.close()
+        self.lost(None)
+
+    # Time limits.
+
+    def _due(self) -> float:
+        """When this connection has waited long enough, in monotonic seconds."""
+        times, relay = self._times, self.relay
+        if self._closing:
+            return self._active + LINGER
+        if self._shaking:
+            return self._active + times.handshake
+        if relay is None:
+            if self._reader.midway and self.record.head_begun is not None:
+                return self.record.head_begun + times.head
+            return self._active + times.idle
+        return self._active + (times.idle if relay.waits_for_client else times.poll)
+
+    def _too_late(self) -> None:
+        due = self._due()
+        if time.monotonic() < due:
+            self._deadline.set(due)
+        elif self._closing:
+            self.stream.close()
+            self._gone()
+        elif self._shaking:
+            with contextlib.suppress(OSError, ValueError):
+                self._lane.loop.remove_reader(self.stream.fd)
+            self._refuse(Fault.HANDSHAKE_TIMEOUT)
+        elif self.relay is not None:
+            if self.relay.waits_for_client:
+                self.relay.fail(Outcome.CLIENT_GONE, status=408)
+            else:
+                self.relay.fail(Outcome.UPSTREAM_TIMEOUT)
+        elif self._reader.midway:
+            self._fault = Fault.HEAD_TIMEOUT
+            self._faulty(Fault.HEAD_TIMEOUT)
+        else:
+            self._hang_up(None)

@@ -1,0 +1,120 @@
+"""The lane as a whole: its listeners' sockets, clients' connections, connections to members."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+from lyncgate.edge.course import Course
+from lyncgate.edge.state import EdgeState
+from lyncgate.engine.lane.client import ClientConnection
+from lyncgate.engine.lane.tls import Contexts
+from lyncgate.engine.lane.upstreams import Upstreams
+from lyncgate.policy.policy import Policy
+
+log = logging.getLogger(__name__)
+
+ACCEPTS = 64  # connections taken in a row before others get their turn
+BREATH = 0.1  # seconds without accepting when no file can be opened
+
+
+class Lane:
+    """`edge`, `contexts`: of the policy in force."""
+
+    def __init__(self, course: Course, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises OSError if a certificate or CA file can't be used."""
+        self.course = course
+        self.edge: EdgeState = course.edge
+        self.loop = loop
+        self.contexts = Contexts(self.edge.policy)
+        self.upstreams = Upstreams(loop, self.contexts)
+        self.clients: set[ClientConnection] = set()
+
+    def prepare(self, policy: Policy) -> Callable[[], None]:
+        """Read the policy's files. Raises OSError; else what is returned puts them in use."""
+        contexts = Contexts(policy)
+
+        def use() -> None:
+            self.contexts = contexts
+            self.upstreams.adopt(contexts)
+
+        return use
+
+    def listen(self, listener: str, sock: socket.socket) -> Acceptor:
+        return Acceptor(self, listener, sock)
+
+    def accepted(self, listener: str, sock: socket.socket, peer: tuple[str, int]) -> None:
+        rules = self.edge.policy.listeners.get(listener)
+        if rules is None:  # it went with a reload while this connection was being accepted
+            sock.close()
+            return
+        sock.setblocking(False)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client = ClientConnection(self, rules, sock, peer)
+        except OSError:  # it has gone already
+            sock.close()
+            return
+        if not client.stream.closed:
+            self.clients.add(client)
+
+    def forget(self, client: ClientConnection) -> bool:
+        """A client's connection is closed. False: that is known."""
+        self.clients.discard(client)
+        first, client.open = client.open, False
+        return first
+
+    def leave_idle(self) -> None:
+        """Close the connections on which nothing is under way."""
+        for client in tuple(self.clients):
+            client.leave()
+
+    def close(self) -> None:
+        """Close everything."""
+        for client in tuple(self.clients):
+            client.cut()
+        self.upstreams.close()
+
+
+class Acceptor:
+    """Takes connections of one listening socket, as an asyncio.Server would: `sockets`, `close`."""
+
+    def __init__(self, lane: Lane, listener: str, sock: socket.socket) -> None:
+        self._lane = lane
+        self._listener = listener
+        self._sock: socket.socket | None = sock
+        sock.setblocking(False)
+        lane.loop.add_reader(sock.fileno(), self._accept)
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        return (self._sock,) if self._sock is not None else ()
+
+    def close(self) -> None:
+        if self._sock is not None:
+            self._lane.loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS):
+            if self._sock is None:
+                return
+            try:
+                sock, peer = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    log.error("no more connections can be taken for now: %s", error.strerror)
+                    self._lane.loop.remove_reader(self._sock.fileno())
+                    self._lane.loop.call_later(BREATH, self._again)
+                return
+            self._lane.accepted(self._listener, sock, peer)
+
+    def _again(self) -> None:
+        if self._sock is not None:
+            self._lane.loop.add_reader(self._sock.fileno(), self._accept)

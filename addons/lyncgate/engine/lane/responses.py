@@ -1,0 +1,183 @@
+"""Answers on one upstream connection, as llhttp frames them and HTTP/1.1 defines them.
+
+Sans-I/O: `feed` and `eof` leave what came in `interims`, `head`, `chunks` and `complete`. Where members and
+intermediaries could differ on how long a body is, the answer is refused (`InvalidAnswerError`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import httptools
+
+from lyncgate.edge.heads import Field
+
+HEAD_LIMIT = 256 * 1024  # bytes: cookies and challenges of a large organisation stay far below
+INTERIMS = 32  # 1xx answers before the final one; more are no conversation
+_DIGITS = re.compile(rb"\d{1,18}")
+
+
+class InvalidAnswerError(Exception):
+    """The member's bytes are no HTTP/1.1 answer to what was asked."""
+
+
+class Head(NamedTuple):
+    """`chunked`: how the body came; `until_close`: it ends with the connection; `bodyless`: there is none,
+    whatever the fields say."""
+
+    status: int
+    reason: bytes
+    fields: list[Field]
+    chunked: bool
+    until_close: bool
+    bodyless: bool
+    closes: bool  # the member will close the connection
+
+
+class ResponseReader:
+    def __init__(self) -> None:
+        self._renew = True
+        self.expect(b"GET")
+        self._awaiting = False
+
+    def expect(self, method: bytes, *, websocket: bool = False) -> None:
+        """A request of this method was sent: the next answer is to that."""
+        if self._renew:
+            self._parser = httptools.HttpResponseParser(self)
+            self._renew = False
+        self._method = method
+        self._websocket = websocket
+        self._awaiting = True
+        self.untouched = True  # not a byte of the answer has come
+        self._reason = b""
+        self._fields: list[Field] = []
+        self._size = 0
+        self._problem: str | None = None
+        self.interims: list[Head] = []
+        self._interim_count = 0
+        self.head: Head | None = None
+        self.chunks: list[bytes] = []
+        self.trailers: list[Field] = []
+        self.complete = False
+        self.spoiled = False  # more came than was asked for: this answer is good, the connection is not
+        self.rest: bytes | None = None  # what follows a 101
+
+    def feed(self, data: bytes) -> None:
+        """Raises InvalidAnswerError."""
+        if not self._awaiting:
+            raise InvalidAnswerError("bytes that nobody asked for")
+        self.untouched = False
+        if self.head is None:
+            self._size += len(data)
+            if self._size > HEAD_LIMIT + 65536:
+                raise InvalidAnswerError("a head without an end")
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.head is None or self.head.status != 101:
+                raise InvalidAnswerError("an upgrade that nobody asked for") from None
+            self.rest = data[upgrade.args[0] :]
+            self.complete = True
+        except httptools.HttpParserError as error:
+            self._problem = self._problem or str(error)
+        if self._problem is None:
+            return
+        if not self.complete:
+            raise InvalidAnswerError(self._problem)
+        self.spoiled = True
+
+    def eof(self) -> bool:
+        """The member has closed. Whether that makes the answer whole."""
+        if self.head is not None and self.head.until_close and not self.complete:
+            self.complete = True
+            self._awaiting = False
+        return self.complete
+
+    def taken(self) -> bytes:
+        """What has come of the body since the last call."""
+        chunks = self.chunks
+        if not chunks:
+            return b""
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self.chunks = []
+        return data
+
+    # llhttp's callbacks.
+
+    def on_message_begin(self) -> None:
+        self._fields = []
+        self._reason = b""
+        if self.complete:
+            self._problem = "more than one answer"
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        lengths, codings, closes = [], [], False
+        for name, value in self._fields:
+            if b"\n" in value or b"\r" in value or b"\0" in value:
+                self._problem = "control bytes in a field"
+            size = len(name)
+            if size == 14 and name.lower() == b"content-length":
+                lengths.append(value)
+            elif size == 17 and name.lower() == b"transfer-encoding":
+                codings.append(value.lower())
+            elif size == 10 and name.lower() == b"connection" and b"close" in value.lower():
+                closes = True
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._problem = "another version"
+        interim = 100 <= status < 200
+        bodyless = interim or self._method == b"HEAD" or status in (204, 304)
+        if codings and (codings != [b"chunked"] or lengths or version == "1.0"):
+            self._problem = "a transfer coding that has two readings"
+        if len(lengths) > 1 or (lengths and not _DIGITS.fullmatch(lengths[0])):
+            self._problem = "a length that has two readings"
+        if status < 100 or (status == 101 and not self._websocket):
+            self._problem = "a status that nobody asked for"
+        if self._problem:
+            return
+        head = Head(
+            status,
+            self._reason,
+            self._fields,
+            chunked=bool(codings) and not bodyless,
+            until_close=not bodyless and not codings and not lengths,
+            bodyless=bodyless,
+            closes=closes or version == "1.0",
+        )
+        self._fields = []
+        if interim and status != 101:
+            self._interim_count += 1
+            self.interims.append(head)
+            if self._interim_count > INTERIMS:
+                self._problem = "interim answers without an end"
+            return
+        self.head = head
+        if self._method == b"HEAD":  # llhttp would wait for the body that the fields tell of
+            self._renew = True
+            self._over()
+
+    def on_body(self, data: bytes) -> None:
+        if self.complete or (self.head is not None and self.head.bodyless):
+            self._problem = "a body where there can be none"
+            return
+        self.chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.complete or self.head is None or self.head.status == 101 or self.head.until_close:
+            return  # the first was an interim answer; the others end otherwise
+        self.trailers, self._fields = self._fields, []
+        self._over()
+
+    def _over(self) -> None:
+        self.complete = True
+        self._awaiting = False

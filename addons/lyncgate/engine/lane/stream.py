@@ -1,0 +1,318 @@
+"""A socket on the event loop, with or without TLS: bytes in and out, in order, with back-pressure.
+
+Not an asyncio transport: TLS reads and writes the socket itself (OpenSSL on the file descriptor, no copies
+through memory BIOs), an idle connection keeps no buffers, and its owner decides when to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections import deque
+from typing import Protocol
+
+RECORD = 16 * 1024  # bytes: the most that a TLS record holds
+CHUNK = 64 * 1024  # bytes read from a plain socket at once
+HIGH = 256 * 1024  # bytes that wait to be sent, from which on whoever feeds them is asked to pause
+TURNS = 8  # reads in a row before others get their turn
+
+AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError, InterruptedError)
+
+
+class Owner(Protocol):
+    """What a stream tells. After `lost` it says no more."""
+
+    def ready(self) -> None:
+        """Connected, and TLS established where there is some."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def ended(self) -> None:
+        """The peer sends no more. It may still read."""
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+
+    def drained(self) -> None:
+        """Whatever waited to be sent has been."""
+
+
+class Stream:
+    """`waiting`: bytes that the socket would not take yet. `sent`, `got`: bytes ever, for progress."""
+
+    __slots__ = (
+        "_loop", "_out", "_owner", "_reading", "_shaking", "_sock", "_writing", "closed", "connected", "fd",
+        "finished", "got", "sent", "tls", "waiting", "writable",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
+        """`sock`: connected, or connecting (see `connect`)."""
+        self._loop = loop
+        self._sock = sock
+        self._owner = owner
+        self._out: deque[memoryview] = deque()
+        self._reading = self._writing = self._shaking = False
+        self.fd = sock.fileno()
+        self.tls = False
+        self.connected = True
+        self.closed = False
+        self.finished = False  # we have said that we send no more
+        self.writable = True  # the last write took everything
+        self.waiting = self.sent = self.got = 0
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._sock
+
+    # Beginnings.
+
+    def connect(self, address: tuple[str, int]) -> None:
+        """Begin to connect; `ready` or `lost` follow."""
+        self.connected = False
+        code = self._sock.connect_ex(address)
+        if code in (0, errno.EINPROGRESS):
+            self._want_write(True)
+        else:
+            self._loop.call_soon(self._lose, OSError(code, "connect"))
+
+    def secure(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        name: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError."""
+        self.pause()
+        self._sock = context.wrap_socket(
+            self._sock,
+            server_side=server_side,
+            do_handshake_on_connect=False,
+            server_hostname=name,
+            session=session,
+        )
+        self.fd = self._sock.fileno()
+        self.tls = self._shaking = True
+        self._shake()
+
+    def _shake(self) -> None:
+        try:
+            self._sock.do_handshake()  # type: ignore[attr-defined]  # an SSLSocket by now
+        except ssl.SSLWantReadError:
+            self._want_write(False)
+            self._want_read(True)
+        except ssl.SSLWantWriteError:
+            self._want_write(True)
+        except (OSError, ValueError) as error:
+            self._lose(error)
+        else:
+            self._shaking = False
+            self._want_write(False)
+            self._owner.ready()
+
+    # Reading.
+
+    def read(self) -> None:
+        """Go on reading. What is there is told from the loop's next turn on."""
+        if not self.closed:
+            self._want_read(True)
+
+    def pause(self) -> None:
+        """Read no more until `read`."""
+        self._want_read(False)
+
+    @property
+    def reading(self) -> bool:
+        return self._reading
+
+    def _want_read(self, wanted: bool) -> None:
+        if wanted is not self._reading:
+            self._reading = wanted
+            if wanted:
+                self._loop.add_reader(self.fd, self._readable)
+            else:
+                self._loop.remove_reader(self.fd)
+
+    def _readable(self) -> None:
+        if self._shaking:
+            self._shake()
+            return
+        size = RECORD if self.tls else CHUNK
+        for _ in range(TURNS):
+            try:
+                data = self._sock.recv(size)
+            except AGAIN:
+                return
+            except OSError as error:
+                self._lose(error)
+                return
+            if not data:
+                self.pause()
+                self._owner.ended()
+                return
+            self.got += len(data)
+            self._owner.received(data)
+            if len(data) < size or not self._reading:
+                return
+
+    def stale(self) -> bool:
+        """Whether a connection on which nothing is awaited has something to say all the same: it was closed,
+        or is about to be. One system call."""
+        try:
+            peek = socket.socket.recv(self._sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+        return not (peek and self.tls and self._only_tickets())
+
+    def _only_tickets(self) -> bool:
+        """Whether what came is session tickets and the like, which TLS 1.3 servers send when they please."""
+        try:
+            return not self._sock.recv(1)
+        except AGAIN:
+            return True
+        except OSError:
+            return False
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep what the socket does not take now."""
+        if self.closed or self.finished:
+            return
+        if self._out:
+            self._keep(memoryview(data))
+            return
+        view: bytes | memoryview = data
+        size = len(data)
+        try:
+            if size <= RECORD:
+                taken = self._sock.send(data)
+                self.sent += taken
+                if taken == size:
+                    return
+                view = memoryview(data)[taken:]
+            else:
+                view = memoryview(data)
+                while view:
+                    taken = self._sock.send(view[:RECORD] if self.tls else view)
+                    self.sent += taken
+                    view = view[taken:]
+                return
+        except AGAIN:
+            pass
+        except OSError as error:
+            # Told from the loop's next turn: whoever writes is in the middle of something.
+            self._loop.call_soon(self._lose, error)
+            return
+        self._keep(memoryview(view))
+
+    def _keep(self, view: memoryview) -> None:
+        self._out.append(view)
+        self.waiting += len(view)
+        self.writable = False
+        self._want_write(True)
+
+    def _want_write(self, wanted: bool) -> None:
+        if wanted is not self._writing:
+            self._writing = wanted
+            if wanted:
+                self._loop.add_writer(self.fd, self._writes)
+            else:
+                self._loop.remove_writer(self.fd)
+
+    def _writes(self) -> None:
+        if not self.connected:
+            self._connect_over()
+            return
+        if self._shaking:
+            self._shake()
+            return
+        out = self._out
+        try:
+            while out:
+                view = out[0]
+                taken = self._sock.send(view[:RECORD] if self.tls else view)
+                self.sent += taken
+                self.waiting -= taken
+                if taken == len(view):
+                    out.popleft()
+                else:
+                    out[0] = view[taken:]
+        except AGAIN:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        self.writable = True
+        self._want_write(False)
+        self._owner.drained()
+
+    def _connect_over(self) -> None:
+        self._want_write(False)
+        if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._lose(OSError(code, errno.errorcode.get(code, "connect")))
+            return
+        self.connected = True
+        self._owner.ready()
+
+    # Ends.
+
+    def finish(self) -> None:
+        """Say that we send no more: after what waits, which the owner has seen to (`drained`)."""
+        if self.closed or self.finished:
+            return
+        self.finished = True
+        try:
+            if isinstance(self._sock, ssl.SSLSocket) and not self._shaking:
+                self._sock.unwrap()
+        except AGAIN:
+            pass
+        except (OSError, ValueError):
+            pass
+        try:
+            socket.socket.shutdown(self._sock, socket.SHUT_WR)
+        except OSError as error:
+            self._loop.call_soon(self._lose, error)
+
+    def discard(self) -> bool:
+        """Throw away what has come. False: the peer has ended."""
+        try:
+            while data := socket.socket.recv(self._sock, CHUNK, socket.MSG_DONTWAIT):
+                self.got += len(data)
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Close now; what the kernel has still goes out."""
+        if self.closed:
+            return
+        self.closed = True
+        self._want_read(False)
+        self._want_write(False)
+        self._out.clear()
+        self.waiting = 0
+        self._sock.close()
+
+    def abort(self) -> None:
+        """Close so that the peer can't take what it got for all there was."""
+        if self.closed:
+            return
+        try:
+            # (on, 0 seconds): a reset instead of an orderly end.
+            socket.socket.setsockopt(self._sock, socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        except OSError:
+            pass
+        self.close()
+
+    def _lose(self, error: Exception | None) -> None:
+        if not self.closed:
+            self.close()
+            self._owner.lost(error)

@@ -1,0 +1,233 @@
+"""One connection to a member: made, used for one exchange after the other, closed."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from lyncgate.edge.client import shown_address
+from lyncgate.edge.handshakes import MemberAttempt
+from lyncgate.engine.lane.deadline import Deadline
+from lyncgate.engine.lane.responses import InvalidAnswerError, ResponseReader
+from lyncgate.engine.lane.stream import Stream
+from lyncgate.engine.lane.tls import member_failure, reason, shown
+from lyncgate.policy.hosts import is_address
+from lyncgate.policy.policy import Scheme, UpstreamTls
+from lyncgate.signin.events import Certificate, HandshakeOutcome
+from lyncgate.signin.exchange import Outcome, Phase
+from lyncgate.signin.presented import Problem
+
+if TYPE_CHECKING:
+    from lyncgate.engine.lane.client import ClientConnection
+    from lyncgate.engine.lane.exchange import Relay
+    from lyncgate.engine.lane.upstreams import Upstreams
+
+
+class Destination(NamedTuple):
+    """What makes two connections the same to whoever needs one. `tls`: how the member proves itself; a
+    connection made for one pool proves nothing to another."""
+
+    pool: str
+    host: str
+    port: int
+    scheme: Scheme
+    tls: UpstreamTls
+
+
+class NotWhoWasWantedError(Exception):
+    """The member's certificate chains to the right authority but has another name, or is not pinned."""
+
+
+class Upstream:
+    """`relay`: the exchange that it carries. `private`: it carried or was asked for NTLM, so it is its client's
+    for good, who is its `holder` between exchanges. `uses`: exchanges that began on it."""
+
+    __slots__ = (
+        "_deadline", "_phase_began", "_secure", "_started", "_timeout", "_upstreams", "closed", "established",
+        "holder", "id", "private", "reader", "relay", "stream", "to", "uses",
+    )  # fmt: skip
+
+    def __init__(self, upstreams: Upstreams, to: Destination, relay: Relay, timeout: float) -> None:
+        """`timeout`: seconds that TCP may take, and TLS again."""
+        self.id = secrets.token_hex(8)
+        self.to = to
+        self.relay: Relay | None = relay
+        self.holder: ClientConnection | None = None
+        self.private = self.closed = self.established = False
+        self.uses = 0
+        self.reader = ResponseReader()
+        self.stream: Stream | None = None
+        self._upstreams = upstreams
+        self._secure = False
+        self._timeout = timeout
+        self._deadline = Deadline(upstreams.loop, self._too_late)
+        self._started = time.time()
+        self._phase_began = time.monotonic()
+        self._deadline.set(self._phase_began + timeout)
+
+    # Made.
+
+    def connect(self, address: tuple[str, int], family: int) -> None:
+        """To one of the member's addresses."""
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stream = Stream(self._upstreams.loop, sock, self)
+        self.stream.connect(address)
+
+    def ready(self) -> None:
+        relay, stream = self.relay, self.stream
+        if relay is None or stream is None:  # whoever wanted it has left
+            self.close()
+            return
+        now = time.monotonic()
+        took, self._phase_began = now - self._phase_began, now
+        if self.to.scheme is Scheme.HTTPS and not self._secure:
+            relay.reached(Phase.CONNECT, took)
+            self._deadline.set(now + self._timeout)
+            self._begin_tls(stream)
+            return
+        if self._secure and not self._is_wanted(stream):
+            self.lost(NotWhoWasWantedError())
+            return
+        relay.reached(Phase.UPSTREAM_TLS if self._secure else Phase.CONNECT, took)
+        self._deadline.cancel()
+        self.established = True
+        stream.read()
+        relay.use(self)
+
+    def _begin_tls(self, stream: Stream) -> None:
+        self._secure = True
+        context = self._upstreams.contexts.members.get(self.to.tls)
+        if context is None:  # a reload has removed the pool meanwhile
+            self.lost(OSError("its pool is no more"))
+            return
+        session = self._upstreams.sessions.get(self.to)
+        if session is not None and session[0] is not context:
+            session = None
+        try:
+            stream.secure(context, server_side=False, name=self._name(), session=session and session[1])
+        except (OSError, ValueError) as error:
+            self.lost(error)
+
+    def _name(self) -> str | None:
+        """SNI: a name, never an address."""
+        name = self.to.tls.name or self.to.host
+        return None if is_address(name) else name
+
+    def _is_wanted(self, stream: Stream) -> bool:
+        sock = stream.socket
+        return isinstance(sock, ssl.SSLSocket) and self._upstreams.contexts.proven(
+            self.to.tls, self.to.host, sock
+        )
+
+    def _too_late(self) -> None:
+        if self.established:
+            self.close()  # idle for long enough
+        else:
+            self.lost(TimeoutError("timed out"))
+
+    def _unreached(self, error: Exception | None) -> None:
+        """No connection came to be: the relay may try the next member."""
+        relay, stream = self.relay, self.stream
+        phase = Phase.UPSTREAM_TLS if self._secure else Phase.CONNECT
+        failure = Outcome.TLS_FAILED if self._secure else Outcome.CONNECT_FAILED
+        certificate: Certificate | None = None
+        problem: Problem | None = None
+        if isinstance(error, NotWhoWasWantedError):
+            outcome, detail, problem = HandshakeOutcome.UNTRUSTED, "certificate verify failed", "name"
+            certificate = shown(stream.socket) if stream else None
+        elif isinstance(error, TimeoutError):
+            outcome = HandshakeOutcome.CLOSED if self._secure else HandshakeOutcome.UNREACHABLE
+            detail, failure = "timed out", Outcome.CONNECT_TIMEOUT
+        elif self._secure:
+            outcome, detail, certificate, problem = member_failure(error, stream and stream.socket)
+        else:
+            refused = isinstance(error, ConnectionRefusedError)
+            outcome = HandshakeOutcome.REFUSED if refused else HandshakeOutcome.UNREACHABLE
+            detail = reason(error) if error else "closed"
+        attempt = MemberAttempt(
+            started=self._started,
+            address=shown_address((self.to.host, self.to.port)),
+            scheme=self.to.scheme,
+            server_name=self._name() if self._secure else None,
+            outcome=outcome,
+            detail=detail,
+            certificate=certificate,
+            problem=problem,
+        )
+        self.close()
+        if relay is not None:
+            relay.unreached(phase, failure, attempt)
+
+    # Used.
+
+    def begin(self, relay: Relay) -> None:
+        """An exchange begins on it."""
+        self._deadline.cancel()
+        self.relay = relay
+        self.uses += 1
+
+    def claim(self, client: ClientConnection) -> None:
+        """It carries or was asked for NTLM: it is this client's from now on."""
+        self.private = True
+        self.holder = client
+
+    def rest(self, until: float) -> None:
+        """Nobody uses it; it is closed at `until`, in monotonic seconds."""
+        self.relay = None
+        self._deadline.set(until)
+
+    def received(self, data: bytes) -> None:
+        relay = self.relay
+        if relay is None:
+            self.close()  # a word that nobody asked for: a 408, or what belongs to an answer long gone
+            return
+        if relay.tunnel:
+            relay.from_member(data)
+            return
+        try:
+            self.reader.feed(data)
+        except InvalidAnswerError:
+            self.close()
+            relay.broken(Outcome.UPSTREAM_INVALID)
+            return
+        relay.answer()
+
+    def ended(self) -> None:
+        relay = self.relay
+        whole = self.reader.eof()
+        if relay is not None and whole and not relay.tunnel:
+            relay.answer()
+        if not self.closed:
+            self.lost(None)
+
+    def lost(self, error: Exception | None) -> None:
+        if not self.established:
+            self._unreached(error)
+            return
+        relay = self.relay
+        self.close()
+        if relay is not None:
+            relay.broken(Outcome.UPSTREAM_RESET)
+
+    def drained(self) -> None:
+        if self.relay is not None:
+            self.relay.member_drained()
+
+    def close(self) -> None:
+        """For good."""
+        if self.closed:
+            return
+        self.closed = True
+        self._deadline.cancel()
+        if self.stream is not None:
+            self.stream.close()
+        self._upstreams.gone(self)
+        self.relay = None
+        if self.holder is not None:
+            holder, self.holder = self.holder, None
+            holder.parted(self)

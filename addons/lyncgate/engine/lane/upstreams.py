@@ -1,0 +1,143 @@
+"""Connections to members that wait for the next exchange, whoever's it is: the upstream pool.
+
+NTLM and Negotiate authenticate a connection (protocol reference §3.3). One that ever carried either, or was asked
+for it, belongs to that client: it comes back to the client, never here, and is closed with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lyncgate.engine.lane.tls import Contexts
+from lyncgate.engine.lane.upstream import Destination, Upstream
+
+if TYPE_CHECKING:
+    from lyncgate.engine.lane.exchange import Relay
+
+IDLE = 60.0  # seconds that a connection waits for the next exchange: less than IIS' own 120
+RESOLVED = 30.0  # seconds that a name's addresses are taken for good: the resolver does not tell theirs
+
+type Address = tuple[int, str]  # family, textual address
+
+
+class Upstreams:
+    """`contexts`: of the policy in force. `sessions`: TLS sessions to resume, each with the context that it
+    was made by."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, contexts: Contexts) -> None:
+        self.loop = loop
+        self.contexts = contexts
+        self.sessions: dict[Destination, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
+        self.all: set[Upstream] = set()
+        self._idle: dict[Destination, list[Upstream]] = {}
+        self._open: dict[Destination, int] = {}
+        self._waiting: dict[Destination, deque[Relay]] = {}
+        self._resolved: dict[str, tuple[float, list[Address]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def adopt(self, contexts: Contexts) -> None:
+        """Connections made by older rules carry on with what they carry, and serve nobody else."""
+        self.contexts = contexts
+        self.sessions.clear()
+        for upstream in [upstream for idle in self._idle.values() for upstream in idle]:
+            upstream.close()
+
+    def idle(self, to: Destination) -> Upstream | None:
+        """The one used last, which the member is least likely to have closed."""
+        waiting = self._idle.get(to)
+        while waiting:
+            upstream = waiting.pop()
+            if upstream.stream is not None and not upstream.stream.stale():
+                return upstream
+            upstream.close()
+        return None
+
+    def connect(self, to: Destination, relay: Relay, *, timeout: float) -> Upstream:
+        """Make one; `relay` hears of it. `timeout`: seconds for TCP, and for TLS again."""
+        upstream = Upstream(self, to, relay, timeout)
+        self.all.add(upstream)
+        self._open[to] = self._open.get(to, 0) + 1
+        family = _family(to.host)
+        if family is not None:
+            upstream.connect((to.host, to.port), family)
+            return upstream
+        known = self._resolved.get(to.host)
+        if known is not None and time.monotonic() < known[0]:
+            self._connect_to(upstream, known[1])
+            return upstream
+        task = self.loop.create_task(self._resolve(upstream), name=f"resolve {to.host}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return upstream
+
+    async def _resolve(self, upstream: Upstream) -> None:
+        host = upstream.to.host
+        try:
+            found = await self.loop.getaddrinfo(host, upstream.to.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            if not upstream.closed:
+                upstream.lost(error)
+            return
+        addresses = [(int(family), str(where[0])) for family, _, _, _, where in found]
+        self._resolved[host] = (time.monotonic() + RESOLVED, addresses)
+        if not upstream.closed:
+            self._connect_to(upstream, addresses)
+
+    def _connect_to(self, upstream: Upstream, addresses: list[Address]) -> None:
+        # IPv4 first: what a front end listens on for sure. The others are for a later attempt.
+        family, address = min(addresses, key=lambda one: one[0] != socket.AF_INET)
+        upstream.connect((address, upstream.to.port), family)
+
+    def release(self, upstream: Upstream) -> None:
+        """An exchange is over, and left the connection good for another one."""
+        if upstream.uses == 1 and upstream.stream is not None:
+            sock = upstream.stream.socket
+            if isinstance(sock, ssl.SSLSocket) and sock.session is not None:
+                self.sessions[upstream.to] = (sock.context, sock.session)
+        if self._outdated(upstream):
+            upstream.close()
+            return
+        upstream.rest(time.monotonic() + IDLE)
+        self._idle.setdefault(upstream.to, []).append(upstream)
+
+    def _outdated(self, upstream: Upstream) -> bool:
+        """Whether it was made by rules that are in force no more."""
+        sock = upstream.stream.socket if upstream.stream is not None else None
+        if not isinstance(sock, ssl.SSLSocket):
+            return False
+        return self.contexts.members.get(upstream.to.tls) is not sock.context
+
+    def gone(self, upstream: Upstream) -> None:
+        """It is closed."""
+        self.all.discard(upstream)
+        left = self._open.get(upstream.to, 1) - 1
+        if left:
+            self._open[upstream.to] = left
+        else:
+            self._open.pop(upstream.to, None)
+        idle = self._idle.get(upstream.to)
+        if idle is not None:
+            if upstream in idle:
+                idle.remove(upstream)
+            if not idle:
+                del self._idle[upstream.to]
+
+    def close(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        for upstream in tuple(self.all):
+            upstream.close()
+
+
+def _family(host: str) -> int | None:
+    """Of a textual address; None for a name."""
+    try:
+        return socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        return None
