@@ -192,6 +192,41 @@ def test_fifty_megabytes_of_head_cost_no_memory(flood: bytes) -> None:
     run(check())
 
 
+@pytest.mark.engines("lane")
+def test_requests_ahead_of_an_answer_are_not_read() -> None:
+    """They wait with the client, and in the kernel, until it is their turn."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it:
+            waiting = asyncio.Event()
+
+            async def later(request: object, peer: Any) -> None:
+                await waiting.wait()
+                await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+            origins[0].answers(later)
+            async with it.http() as client:
+                await client.send(get("/first"))
+                await origins[0].received(1)
+                flood = get("/ahead", "X: " + "x" * 1000)
+                count = 16 * 1024
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                sending = asyncio.create_task(client.send(flood * count))
+                [connection] = it.running.master.lane.clients
+                await until(lambda: not connection.stream.reading)
+                assert not sending.done()
+                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+                assert grown < 40 * 1024, f"{grown} KiB, of which the client here has 16 MiB"
+                assert len(origins[0].requests) == 1
+                waiting.set()
+                for _ in range(100):
+                    assert (await client.reply()).status == 200
+                sending.cancel()
+
+    run(check())
+
+
+@pytest.mark.engines("stock")
 def test_requests_ahead_of_an_answer_are_limited() -> None:
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins, limits=Limits(head=4096))) as it:

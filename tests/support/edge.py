@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ WEB = "lyncweb.contoso.example"
 DISCOVER = "lyncdiscover.contoso.example"
 MEET = "meet.contoso.example"
 
-ENGINE = Engine(os.environ.get("LYNCGATE_TEST_ENGINE", "lane"))
+ENGINE = Engine.LANE  # what `edge` runs on; the fixture `engine` sets it
 UNCHECKED = Health(tcp=None, https=None)
 
 
@@ -132,6 +131,14 @@ class EdgeUnderTest:
     def https(self, name: str | None = WEB, **options: Any) -> contextlib.AbstractAsyncContextManager[Client]:
         options.setdefault("tls", certificates.client())
         return connected(self.address("https"), name=name, **options)
+
+    @property
+    def upstreams(self) -> int:
+        """How many connections to members are open, or being made."""
+        if lane := self.running.master.lane:
+            return len(lane.upstreams.all)
+        handlers = self.running.master.proxyserver.connections.values()
+        return sum(conn is not handler.client for handler in handlers for conn in handler.transports)
 
     def addon[A](self, kind: type[A]) -> A:
         return next(addon for addon in self.running.master.edge.addons if isinstance(addon, kind))

@@ -21,6 +21,15 @@ def offered(hello: ClientHello) -> tuple[str, ...]:
     return tuple(name for number, name in VERSIONS.items() if number in listed)
 
 
+def name_in(records: bytes) -> str | None:
+    """The name that is asked for (SNI) in the bytes that a connection began with."""
+    try:
+        hello = parse_client_hello(records)
+        return hello.sni if hello else None
+    except (ValueError, EOFError):
+        return None
+
+
 def offered_in(records: bytes) -> tuple[str, ...]:
     """The same, of the bytes that a connection began with; nothing if they are no whole ClientHello."""
     try:

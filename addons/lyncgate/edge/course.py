@@ -93,7 +93,7 @@ class Course:
 
     def sent(self, transit: Transit) -> None:
         """The last byte of the request has gone, or been thrown away."""
-        if transit.answer is None:
+        if transit.answer is None and transit.exchange.request_bytes:
             transit.request_end(self.edge.clock())
         self.story.sent(transit)
 

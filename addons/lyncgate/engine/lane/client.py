@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lyncgate.edge import outcomes
 from lyncgate.edge.client import Client, shown_address
-from lyncgate.edge.clienthello import offered_in
+from lyncgate.edge.clienthello import name_in, offered_in
 from lyncgate.edge.framing import STATUS, Fault
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.upstream import Destination, Upstream
 
 LINGER = 2.0  # seconds that we go on reading, and dropping, after our last word
+HALF_CLOSED = 3.0  # seconds that a client which sends no more may wait for its answer: most such have left
 READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member is connected to
 
 
@@ -39,7 +40,7 @@ class ClientConnection:
 
     __slots__ = (
         "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_lane", "_limits",
-        "_peeked", "_private", "_reader", "_shaking", "_times", "open", "record", "relay", "stream",
+        "_peeked", "_private", "_raw", "_reader", "_shaking", "_times", "open", "record", "relay", "stream",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[str, int]) -> None:
@@ -63,6 +64,7 @@ class ClientConnection:
         self._closing = self._ended = self._advancing = self._ahead = False
         self._shaking = listener.scheme is Scheme.HTTPS
         self._peeked = 0
+        self._raw = b""  # the ClientHello
         self._active = time.monotonic()
         self._deadline = Deadline(lane.loop, self._too_late)
         lane.course.opened(self.record)
@@ -102,11 +104,12 @@ class ClientConnection:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(length, HELLO_LIMIT))
             return
         loop.remove_reader(self.stream.fd)
-        if length is None:
+        if length is None or int.from_bytes(data[6:9]) > HELLO_LIMIT:
             self._refuse(Fault.NOT_TLS)
             return
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        self.record.hello = functools.partial(offered_in, data[:length])
+        self._raw = data[:length]
+        self.record.hello = functools.partial(offered_in, self._raw)
         context = self._lane.contexts.servers.get(self.record.listener or "")
         try:
             if context is None:
@@ -118,7 +121,7 @@ class ClientConnection:
 
     def ready(self) -> None:
         """TLS is established."""
-        self._shaking = False
+        self._shaking, self._raw = False, b""
         self._active = time.monotonic()
         record, sock = self.record, self.stream.socket
         record.secured = time.time()
@@ -129,11 +132,14 @@ class ClientConnection:
 
     def _handshake_failed(self, error: Exception | None) -> None:
         sock, record, course = self.stream.socket, self.record, self._lane.course
-        if isinstance(sock, ClientSocket):
-            record.server_name = sock.asked
-            if sock.refused:
-                course.rejected(record, Fault.UNKNOWN_NAME)
-                return
+        record.server_name = name_in(self._raw) if self._raw else None
+        if isinstance(sock, ClientSocket) and sock.refused:
+            course.rejected(record, Fault.UNKNOWN_NAME)
+            return
+        if self._raw and record.hello is not None and not record.hello():
+            record.hello = None
+            course.rejected(record, Fault.NOT_TLS)
+            return
         outcome, detail = client_failure(error)
         course.handshakes.failed(record, outcome, detail)
 
@@ -147,27 +153,26 @@ class ClientConnection:
     # Requests.
 
     def received(self, data: bytes) -> None:
-        self._active = time.monotonic()
-        relay = self.relay
+        relay, reader = self.relay, self._reader
         if self._closing or self._fault is not None:
             return
-        if relay is not None and relay.tunnel:
-            relay.from_client(data)
-            return
-        reader = self._reader
         if relay is None and not reader.midway:
             # Old clients send an empty line after a body (RFC 9112 §2.2): no request, and no sign of life.
             data = data.lstrip(b"\r\n")
             if not data:
                 return
-            self.record.head_begun = self._active
+        self._active = reader.now = time.monotonic()
+        if relay is not None and relay.tunnel:
+            relay.from_client(data)
+            return
         self._fault = reader.feed(data)
+        if self._fault is not None:
+            self._faulty(self._fault)
+            return
         if relay is not None and (relay.incoming.chunks or relay.incoming.complete):
             relay.proceed()
         self._advance()
-        if self._fault is not None and not self._closing:
-            self._faulty(self._fault)
-        self._settle()
+        self.settle()
 
     def _advance(self) -> None:
         """Begin what is next, as often as that is over at once."""
@@ -177,28 +182,27 @@ class ClientConnection:
         queue = self._reader.queue
         try:
             while self.relay is None and queue and not self._closing:
-                if self._fault is not None and not queue[0].complete:
-                    break  # its body is what is wrong
-                if self.record.head_begun is None:
-                    self.record.head_begun = self._active  # it came with the one before
-                relay = self.relay = Relay(self._lane, self, queue.popleft())
+                incoming = queue.popleft()
+                self.record.head_begun = incoming.begun
+                relay = self.relay = Relay(self._lane, self, incoming)
                 relay.start()
         finally:
             self._advancing = False
 
     def _faulty(self, fault: Fault) -> None:
-        """Refuse what came, once it is its turn to be answered."""
+        """Refuse what came. Whoever sends such bytes may mean something else by those before: what is not
+        answered yet won't be."""
         relay = self.relay
-        if relay is not None:
-            if relay.incoming.complete:
-                return
-            self._lane.course.rejected(self.record, fault)
-            relay.fail(Outcome.CLIENT_GONE, status=STATUS.get(fault))
-            return
+        self._reader.queue.clear()
         self._lane.course.rejected(self.record, fault)
-        self._hang_up(STATUS.get(fault))
+        if relay is None:
+            self._hang_up(STATUS.get(fault))
+        elif relay.over:
+            relay.closes = True  # its answer is on its way
+        else:
+            relay.fail(Outcome.CLIENT_GONE, status=STATUS.get(fault))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Read, or not, and until when, as things are now."""
         if self.stream.closed:
             return
@@ -234,7 +238,7 @@ class ClientConnection:
 
     def resume(self) -> None:
         self._active = time.monotonic()
-        self._settle()
+        self.settle()
 
     def take_private(self, to: Destination) -> Upstream | None:
         """The connection on which this client has logged on, or may have."""
@@ -254,10 +258,6 @@ class ClientConnection:
         self._private.pop(upstream.to, None)
         self._lane.course.publish.parted(self.record)
 
-    def await_body(self) -> None:
-        """The answer is whole, the request is not: its rest is for the member, or for nobody."""
-        self._settle()
-
     def finished(self, relay: Relay) -> None:
         """Both messages are whole; the answer may not have left yet."""
         if not self.stream.waiting:
@@ -274,10 +274,11 @@ class ClientConnection:
             self._reader.resume()
             if rest := relay.incoming.rest:
                 self._fault = self._reader.feed(rest)
+                if self._fault is not None:
+                    self._faulty(self._fault)
+                    return
         self._advance()
-        if self._fault is not None and self.relay is None and not self._closing:
-            self._faulty(self._fault)
-        self._settle()
+        self.settle()
 
     def failed(self, status: int | None, *, aborted: bool) -> None:
         """The exchange came to nothing. `status`: to say so; `aborted`: an answer has begun that must not look
@@ -326,16 +327,18 @@ class ClientConnection:
             relay.client_drained()
 
     def ended(self) -> None:
-        """The client sends no more. It may wait for its answer, but nobody does so for half an hour."""
+        """The client sends no more. It may wait for its answer, but not for long: one that has left looks the
+        same. In TLS it has left, for TLS 1.2 has no half of a connection."""
         self._ended = True
         relay = self.relay
         if self._closing and not self.stream.waiting:
             self.stream.close()
             self._gone()
-        elif relay is not None and relay.incoming.complete and not relay.tunnel and not relay.hangs:
-            relay.closes = True
         elif relay is not None and relay.over:
-            pass  # its answer is on its way
+            relay.closes = True  # its answer is on its way
+        elif relay is not None and relay.may_wait and not self.stream.tls:
+            relay.closes = True
+            self._deadline.set(self._due())
         else:
             self.stream.close()
             self.lost(None)
@@ -390,9 +393,11 @@ class ClientConnection:
         if self._shaking:
             return self._active + times.handshake
         if relay is None:
-            if self._reader.midway and self.record.head_begun is not None:
-                return self.record.head_begun + times.head
+            if self._reader.midway:
+                return self._reader.began + times.head
             return self._active + times.idle
+        if self._ended and not relay.over:
+            return self._active + HALF_CLOSED
         return self._active + (times.idle if relay.waits_for_client else times.poll)
 
     def _too_late(self) -> None:
@@ -407,7 +412,10 @@ class ClientConnection:
                 self._lane.loop.remove_reader(self.stream.fd)
             self._refuse(Fault.HANDSHAKE_TIMEOUT)
         elif self.relay is not None:
-            if self.relay.waits_for_client:
+            if self._ended and not self.relay.over:
+                self.stream.close()
+                self.lost(None)
+            elif self.relay.waits_for_client:
                 self.relay.fail(Outcome.CLIENT_GONE, status=408)
             else:
                 self.relay.fail(Outcome.UPSTREAM_TIMEOUT)

@@ -109,6 +109,7 @@ class Relay:
         self._course.connected(self.transit, upstream.id)
         upstream.reader.expect(self.incoming.method, websocket=self.transit.request.websocket)
         self.proceed()
+        self._client.settle()
 
     def proceed(self) -> None:
         """Pass on what has come of the request."""
@@ -206,7 +207,7 @@ class Relay:
             if self._sent or self.closes:
                 self._finish()
             else:
-                client.await_body()
+                client.settle()  # the rest of the request is for the member, or for nobody
         elif client.full and upstream.stream is not None:
             upstream.stream.pause()
 
@@ -292,9 +293,9 @@ class Relay:
         self._client.finished(self)
 
     @property
-    def hangs(self) -> bool:
-        """Whether it may take half an hour."""
-        return self.transit.exchange.kind is Kind.POLL
+    def may_wait(self) -> bool:
+        """Whether somebody who has said all there is to say may wait for the answer."""
+        return self.incoming.complete and not self.tunnel and self.transit.exchange.kind is not Kind.POLL
 
     def end(self) -> None:
         """The answer has left for the client."""

@@ -10,15 +10,18 @@ from lyncgate.policy.policy import Limits
 
 
 class Incoming:
-    """A request as far as it has come. `chunks`: of its body, not taken yet; `rest`: what came behind a request
-    to go on as a websocket."""
+    """A request as far as it has come. `begun`: monotonic time of its first byte. `chunks`: of its body, not
+    taken yet; `rest`: what came behind a request to go on as a websocket."""
 
     __slots__ = (
-        "chunked", "chunks", "closes", "complete", "expects", "fields", "method", "rest", "target", "trailers",
+        "begun", "chunked", "chunks", "closes", "complete", "expects", "fields", "method", "rest", "target", "trailers",
         "websocket",
     )  # fmt: skip
 
-    def __init__(self, method: bytes, target: bytes, fields: list[Field], *, chunked: bool) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, fields: list[Field], *, chunked: bool, begun: float
+    ) -> None:
+        self.begun = begun
         self.method = method
         self.target = target
         self.fields = fields
@@ -32,7 +35,8 @@ class Incoming:
 
 class RequestReader(Framing):
     """`queue`: requests whose heads have come, in order, until the connection takes them. `current`: the one
-    whose body is still coming."""
+    whose body is still coming. `now`: monotonic time at which what is fed came; `began`: of the first byte of
+    the latest request."""
 
     trailers_pass = True
 
@@ -40,6 +44,11 @@ class RequestReader(Framing):
         super().__init__(limits)
         self.queue: deque[Incoming] = deque()
         self.current: Incoming | None = None
+        self.now = self.began = 0.0
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.began = self.now
 
     @property
     def midway(self) -> bool:
@@ -58,7 +67,7 @@ class RequestReader(Framing):
                 upgrades = upgrades or b"upgrade" in words
             elif size == 6 and name.lower() == b"expect":
                 expects = expects or value.lower() == b"100-continue"
-        message = Incoming(method, self.url, self.fields, chunked=chunked)
+        message = Incoming(method, self.url, self.fields, chunked=chunked, begun=self.began)
         message.closes = closes or method == b"CONNECT"
         message.expects = expects
         message.websocket = (

@@ -7,6 +7,7 @@ through memory BIOs), an idle connection keeps no buffers, and its owner decides
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
@@ -292,27 +293,30 @@ class Stream:
 
     def close(self) -> None:
         """Close now; what the kernel has still goes out."""
-        if self.closed:
-            return
+        if not self.closed:
+            self._detach()
+            self._sock.close()
+
+    def _detach(self) -> None:
         self.closed = True
         self._want_read(False)
         self._want_write(False)
         self._out.clear()
         self.waiting = 0
-        self._sock.close()
 
     def abort(self) -> None:
         """Close so that the peer can't take what it got for all there was."""
         if self.closed:
             return
-        try:
+        with contextlib.suppress(OSError):
             # (on, 0 seconds): a reset instead of an orderly end.
             socket.socket.setsockopt(self._sock, socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        except OSError:
-            pass
         self.close()
 
     def _lose(self, error: Exception | None) -> None:
         if not self.closed:
-            self.close()
-            self._owner.lost(error)
+            self._detach()
+            try:
+                self._owner.lost(error)  # who may look at what the peer showed
+            finally:
+                self._sock.close()

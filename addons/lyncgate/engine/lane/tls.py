@@ -22,6 +22,9 @@ from lyncgate.signin.presented import Problem
 HELLO_LIMIT = 16 * 1024  # bytes of a ClientHello that we look at
 
 
+NO_VERSION = ("unsupported protocol", "no protocols available", "version too low", "unknown protocol")
+
+
 class ClientSocket(ssl.SSLSocket):
     """A client's. `asked`: the name it asked for (SNI); `refused`: that name is not ours."""
 
@@ -128,6 +131,8 @@ def client_failure(error: Exception | None) -> tuple[HandshakeOutcome, str]:
     if error is None or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
         return HandshakeOutcome.CLOSED, "client closed"
     said = reason(error)
+    if said in NO_VERSION:
+        said = "no TLS version in common"
     _, alert, what = said.partition("alert ")
     if alert:
         return HandshakeOutcome.ALERT, f"client: {what}"
