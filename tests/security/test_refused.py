@@ -15,7 +15,7 @@ import pytest
 from lyncgate.edge.framing import STATUS, Fault
 from lyncgate.policy.policy import Limits
 from lyncgate.signin.exchange import Outcome
-from support.edge import DISCOVER, EdgeUnderTest, edge, policy
+from support.edge import DISCOVER, EdgeUnderTest, edge, policy, until
 from support.malformed import HOST, REFUSED
 from support.origin import Origin, members
 from support.rawhttp import get, post
