@@ -92,8 +92,8 @@ def probe(
         bool,
         typer.Option(
             "--second-try",
-            help="Show a refused password once more, without NTLM: is it wrong, or is NTLM broken on its way? "
-            "Two refusals count toward a lockout.",
+            help="Show a refused password once more, without NTLM: is it wrong, or is NTLM broken on its "
+            "way? Two refusals count toward a lockout.",
         ),
     ] = False,
     mcx: Annotated[
