@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -10,10 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from lyncgate.observe.admin import Admin, Readiness
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import Place
+from lyncgate.observe.metrics import Metrics
 from lyncgate.observe.pages.base import is_allowed
 from lyncgate.observe.pages.filters import Filter
+from lyncgate.observe.pages.site import Pages
 from lyncgate.signin.catalogue.catalogue import CATALOGUE
 from observe.pages.served import Served, served
 from support.processes import wait_until
@@ -278,3 +282,21 @@ def test_a_filters_url_says_the_same() -> None:
     assert filter_.arguments() == "user=a+b%26c&outcome=bad&since=1h"
     assert filter_.wanted(10_000.0)["since"] == 6400.0
     assert filter_.wanted(0.0)["failed"] is True
+
+
+def test_a_process_that_ends_says_nothing_of_lists_that_are_open() -> None:
+    said: list[dict[str, object]] = []
+
+    async def run(reader: Reader) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
+        admin = Admin(Metrics(), lambda: Readiness(True), Pages(lambda: reader, lambda: ()))
+        port = await admin.start("127.0.0.1", 0)
+        incoming, outgoing = await asyncio.open_connection("127.0.0.1", port)
+        outgoing.write(b"GET /signins/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await incoming.readuntil(b"data: ")
+        await admin.stop()
+        outgoing.close()
+
+    with told(*stories()) as journal:
+        asyncio.run(run(journal.reader))
+    assert said == []
