@@ -45,6 +45,15 @@ def test_the_list_has_everybody(site: Served, ids: dict[str, str]) -> None:
         assert 'aria-label="8 ok, 1 failed, 5 not reached: Ticket, certificate"' in page.text
 
 
+def test_of_a_row_that_failed_what_broke_it_is_red(site: Served, ids: dict[str, str]) -> None:
+    page = site.get(f"/signins/{ids['bob']}").text
+    row = page.partition('<li class="stage failed"')[2].partition("</svg></span>")[0]
+    blocks = re.findall(r'<rect class="(good|bad)', row)
+    assert (blocks[-1], blocks.count("bad")) == ("bad", 1), blocks
+    assert "good" in blocks
+    assert 'class="bad' not in page.replace(row, "")
+
+
 @pytest.mark.parametrize(
     ("query", "users"),
     [
