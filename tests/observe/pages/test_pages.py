@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html.parser
 import http.client
 import json
 import re
@@ -43,6 +44,34 @@ def test_the_list_has_everybody(site: Served, ids: dict[str, str]) -> None:
         assert len(re.findall(r"<tr id=", page.text)) == len(ids)
         assert "failed at Certificate" in page.text
         assert 'aria-label="8 ok, 1 failed, 5 not reached: Ticket, certificate"' in page.text
+
+
+class Nesting(html.parser.HTMLParser):
+    """Elements that are open; raises AssertionError where one ends that is not the last that began."""
+
+    VOID = ("meta", "link", "input", "br", "hr", "img", "wbr")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        """Of SVG: begun and ended."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, self.getpos()
+
+
+def test_what_begins_ends_where_it_should(site: Served, ids: dict[str, str]) -> None:
+    """Browsers make something of everything: a card that does not end has the rest of the page in it."""
+    for path in ("/", "/findings", "/findings/F40", "/none", *(f"/signins/{id_}" for id_ in ids.values())):
+        nesting = Nesting()
+        nesting.feed(site.get(path).text)
+        assert nesting.open == [], path
 
 
 def test_of_a_row_that_failed_what_broke_it_is_red(site: Served, ids: dict[str, str]) -> None:
