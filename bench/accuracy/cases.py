@@ -79,7 +79,7 @@ CASES: dict[str, Case] = {
     "F20": _but(
         CAPTURE,
         others=("user40@contoso.example", "user41@contoso.example", "user42@contoso.example"),
-        note=_SAME_WIRE + "told by others being refused too; `lyncgate probe` tells for certain",
+        note=_SAME_WIRE + "told by others being refused too; `lyncgate probe --second-try` tells for certain",
     ),
     "F21": _but(
         EDGE,

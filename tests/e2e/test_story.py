@@ -17,12 +17,15 @@ from lyncgate.lab.authority import client_context
 from lyncgate.lab.estate import Estate
 from lyncgate.lab.phones.devices import DEVICES
 from lyncgate.lync.stages import Stage
+from lyncgate.signin.diagnose import diagnose
 from lyncgate.signin.events import Event, Handshake
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.facts import Document
+from lyncgate.signin.stitch import stitch
+from lyncgate.signin.story import SignInOutcome
 
 ALICE = "alice@contoso.example"
-PASSWORD = "P4ss-alice"  # the lab's
+NO_MOBILITY = "frank@contoso.example"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +56,7 @@ class SignedIn:
         ]
 
 
-async def signed_in(directory: Path, device: str) -> SignedIn:
+async def signed_in(directory: Path, device: str, user: str = ALICE, *, well: bool = True) -> SignedIn:
     events: list[Event] = []
     async with Estate.start(directory / "lab", poll_minimum=1.0) as estate:
         rules = directory / "rules.yaml"
@@ -61,15 +64,15 @@ async def signed_in(directory: Path, device: str) -> SignedIn:
         async with running_edge(rules, read_rules(rules), events.append) as running:
             names: NameMap = estate.names(running.addresses["http"][0], running.addresses["https"][0])
             phone = DEVICES[device](
-                ALICE,
-                PASSWORD,
+                user,
+                f"P4ss-{user.partition('@')[0]}",  # the lab's
                 names=names,
                 tls=client_context(estate.directory),
                 poll_timeout=2,
                 push=estate.push.device_address,
             )
             report = await phone.sign_in()
-            assert report.ok, report
+            assert report.ok is well, report
     return SignedIn(events)
 
 
@@ -180,3 +183,15 @@ def test_what_a_phone_of_2013_is_told(story: SignedIn) -> None:
     assert story.one(stage=Stage.PROVISIONING).facts.settings
     contacts = [exchange for exchange in story.exchanges if exchange.facts.contacts]
     assert [exchange.stage for exchange in contacts] == [Stage.READY]
+
+
+@pytest.mark.parametrize("device", ["wp75", "android2010", "lync2013"])
+def test_who_may_not_use_mobility_fails_at_its_policy_even_if_only_the_edge_watches(
+    device: str, tmp_path: Path
+) -> None:
+    """The pool's answer says so itself: no trace is needed."""
+    told = asyncio.run(signed_in(tmp_path, device, NO_MOBILITY, well=False))
+    (sign_in,) = stitch(told.events)
+    assert (sign_in.outcome, sign_in.failed_stage) == (SignInOutcome.FAILED, Stage.MOBILITY_POLICY)
+    assert {event.origin for event in sign_in.events} == {"edge"}
+    assert [finding.code for finding in diagnose(sign_in)] == ["F40"]

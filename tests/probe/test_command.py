@@ -242,16 +242,21 @@ def test_the_terminal_is_asked_and_does_not_show_it(deployment: Deployment) -> N
     assert PASSWORD.encode() not in said
 
 
-def test_a_wrong_password_is_shown_twice_and_no_more(deployment: Deployment) -> None:
+@pytest.mark.parametrize(("options", "again"), [((), []), (("--second-try",), [400])])
+def test_a_wrong_password_is_shown_once_unless_allowed(
+    deployment: Deployment, options: tuple[str, ...], again: list[int]
+) -> None:
+    """Each refusal counts toward a lockout."""
     since = deployment.edge.so_far()
-    status, said = deployment.probe("--no-color", "--poll", "0", password="P4ss-wrong")
+    status, said = deployment.probe("--no-color", "--poll", "0", *options, password="P4ss-wrong")
     assert status == 1
+    assert ("not tried" in said) is not bool(again)
     assert "F21 " in said
     assert "\x1b" not in said
     deployment.edge.so_far()
     seen = [(x["path"], x["status"]) for x in deployment.edge.exchanges()[since:]]
     assert [status for path, status in seen if path == "/webticket/webticketservice.svc"] == [401] * 3
-    assert [status for path, status in seen if path == "/webticket/oauthtoken"] == [400]
+    assert [status for path, status in seen if path == "/webticket/oauthtoken"] == again
 
 
 def test_without_a_password_it_ends_at_the_401(deployment: Deployment) -> None:

@@ -101,6 +101,35 @@ def test_others_are_hidden_as_well():
     assert line.text == f"sip:{pseudonym('bob', HASHER)}@contoso.example called"
 
 
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("to tel:+14255550100;ext=1", "to tel:NUMBER;ext=1"),
+        ("TEL%3A%2B14255550100 rang", "TEL%3ANUMBER rang"),
+        ("tel:+1(425)555-0100", "tel:NUMBER"),
+        ("+1 425 555-0100 is busy", "NUMBER is busy"),
+        ("at 2026-11-29T20:15:49+00:00", "at 2026-11-29T20:15:49+00:00"),
+        ("signature ab+14255550100==", "signature ab+14255550100=="),
+        ('From "Bob Brown" <sip:bob@contoso.example>', 'From "…" <sip:BOB@contoso.example>'),
+        ("From: Bob Brown <sip:bob@contoso.example>", 'From: "…" <sip:BOB@contoso.example>'),
+        ("the call from <sip:bob@contoso.example>", "the call from <sip:BOB@contoso.example>"),
+    ],
+)
+def test_numbers_and_display_names(text, hidden):
+    line = pseudonymise(trace(text), HASHER)
+    assert isinstance(line, TraceLine)
+    told = re.sub("number-[0-9a-f]{12}", "NUMBER", line.text).replace(pseudonym("bob", HASHER), "BOB")
+    assert told == hidden
+    assert pseudonymise(line, HASHER) == line
+
+
+def test_one_number_is_one_pseudonym():
+    one = pseudonymise(trace("tel:+14255550100 +1 425 555 0100 tel:+14255550101"), HASHER)
+    assert isinstance(one, TraceLine)
+    first, second, other = re.findall("number-[0-9a-f]+", one.text)
+    assert first == second != other
+
+
 def test_another_key_gives_other_pseudonyms():
     assert pseudonym("alice", Hasher(b"other" * 4)) != ALICE
 

@@ -178,6 +178,32 @@ def test_who_gets_over_a_failed_handshake_has_connected() -> None:
     assert (late.stage(Stage.CONNECT).state, "alert" in late.stage(Stage.CONNECT).said) == (FAILED, True)
 
 
+@pytest.mark.parametrize(
+    ("origin", "outcome", "expected"),
+    [
+        ("capture", HandshakeOutcome.REFUSED, FAILED),  # the capture connects in the phone's place
+        ("capture", HandshakeOutcome.ALERT, FAILED),
+        ("capture", HandshakeOutcome.UNTRUSTED, NOT_REACHED),  # it goes on; what it means, diagnosis says
+        ("capture", HandshakeOutcome.OK, OK),
+        ("edge", HandshakeOutcome.REFUSED, NOT_REACHED),  # a member's door, none that the phone knocked at
+    ],
+)
+def test_what_is_behind_who_watches(origin: str, outcome: HandshakeOutcome, expected: StageState) -> None:
+    name, behind = handshake(1000.5), {"origin": origin, "side": "upstream", "outcome": outcome}
+    sign_in = told([played(fault="dns")[0], dataclasses.replace(name, **behind)])  # type: ignore[arg-type]
+    assert state(sign_in, Stage.CONNECT) is expected
+
+
+@pytest.mark.parametrize(
+    ("origin", "at"), [("capture", Stage.CONNECT), ("har", Stage.CONNECT), ("edge", Stage.DISCOVER)]
+)
+def test_a_request_that_never_got_through_is_a_failed_connect(origin: str, at: Stage) -> None:
+    """What was spoken with a capture counts for nothing. Behind an edge it is a member's connect."""
+    failed = {"status": None, "outcome": Outcome.TLS_FAILED, "origin": origin}
+    sign_in = told(played({"find1": failed, "find2": failed}, fault="discover"))
+    assert (sign_in.outcome, sign_in.failed_stage) == (SignInOutcome.FAILED, at)
+
+
 def test_who_speaks_has_connected_even_if_nobody_timed_it() -> None:
     """As in a HAR."""
     events = [

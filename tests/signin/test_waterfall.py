@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lyncgate.lync.stages import Stage
 from lyncgate.signin.diagnose import diagnose
-from lyncgate.signin.events import Event
+from lyncgate.signin.events import Event, Handshake, HandshakeOutcome
 from lyncgate.signin.hops import Column, hops
+from lyncgate.signin.keys import Keys
 from lyncgate.signin.lines import line
 from lyncgate.signin.stages import assemble
 from lyncgate.signin.stitch import stitch
@@ -110,6 +111,23 @@ def test_what_is_denied_goes_no_further_than_the_edge() -> None:
     way = hops(sign_in)
     counted = {(link.source.name, link.target.name): link.count for link in way.links}
     assert counted["203.0.113.9", "https"] == counted["https", "pool01"] + 1
+
+
+@pytest.mark.parametrize(("outcome", "broken"), [("refused", 1), ("untrusted", 0)])
+def test_a_server_that_a_capture_does_not_get_to_is_a_broken_hop(outcome: str, broken: int) -> None:
+    refused = Handshake(
+        id="h",
+        started=1000.0,
+        origin="capture",
+        keys=Keys(client="192.0.2.7"),
+        side="upstream",
+        server_name="lyncweb.contoso.example",
+        outcome=HandshakeOutcome(outcome),
+    )
+    way = hops(assemble("0123456789abcdef", [refused], {}))
+    assert [(link.target.name, link.failed) for link in way.links] == [
+        ("lyncweb.contoso.example", 1)
+    ] * broken
 
 
 @given(st.lists(events(), min_size=1, max_size=12), st.data())

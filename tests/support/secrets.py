@@ -36,15 +36,12 @@ _ELEMENTS = {
 
 def secrets_of(flows: Iterable[HTTPFlow]) -> dict[str, set[bytes]]:
     """What stands in these flows that nobody else may have: by kind. A UCWA application's id is none: it is
-    part of every path, and good for nothing without a ticket; the lab's cookie for photos is the same."""
+    part of every path, and good for nothing without a ticket."""
     known: dict[str, set[bytes]] = {}
-    flows = list(flows)
-    paths = b"\n".join(flow.request.data.path for flow in flows)
     for flow in flows:
         for message in (flow.request, flow.response):
             for kind, secret in _of_message(message) if message else ():
-                in_path = kind == "cookie" and b"/applications/" + secret in paths
-                if len(secret) >= SHORTEST and any(secret) and not in_path:
+                if len(secret) >= SHORTEST and any(secret):
                     known.setdefault(kind, set()).add(secret)
     return known
 

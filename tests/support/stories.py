@@ -309,9 +309,9 @@ def no_mobility(started: float = NOON - 1300, user: str = "frank@contoso.example
     scene.events = [event for event in scene.events if event.type == "exchange"]
     scene.ticket()
     scene.located()
-    refused = Facts(document=Document.FAULT, error="MobileApplicationNoLongerAllowed")
+    refused = Facts(document=Document.FAULT, error="Forbidden", content_type="application/json")
     scene.ask("GET", f"{WEB}/ucwa/v1/applications", 401, Stage.REGISTER)
-    scene.ask("POST", f"{WEB}/ucwa/v1/applications", 403, Stage.REGISTER, facts=refused)
+    scene.ask("POST", f"{WEB}/ucwa/v1/applications", 403, Stage.MOBILITY_POLICY, facts=refused)
     return scene.events
 
 

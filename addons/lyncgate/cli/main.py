@@ -6,6 +6,7 @@ proxy engine. Exit codes: 0 fine, 1 the command's own bad outcome (said on stder
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import importlib.metadata
 import platform
@@ -77,4 +78,5 @@ def lyncgate(
 
 def main() -> None:
     """Entry point of the `lyncgate` script."""
+    faulthandler.enable()  # mitmproxy brings native code: a crash is to say where
     app(prog_name="lyncgate")

@@ -88,6 +88,14 @@ def probe(
     old_clients: Annotated[
         bool, typer.Option("--old-clients", help="Phones of 2010 are in use: TLS 1.0 has to be taken.")
     ] = False,
+    second_try: Annotated[
+        bool,
+        typer.Option(
+            "--second-try",
+            help="Show a refused password once more, without NTLM: is it wrong, or is NTLM broken on its "
+            "way? Two refusals count toward a lockout.",
+        ),
+    ] = False,
     mcx: Annotated[
         bool, typer.Option("--mcx", help="Make an MCX session, too, in the wire form that is our guess.")
     ] = False,
@@ -116,6 +124,7 @@ def probe(
             dialin=read_host("--dialin", dialin),
             web_apps=read_host("--owa", web_apps),
             old_clients=old_clients,
+            second_try=second_try,
             mcx=read_wire_form(mcx_form) if mcx else None,
         )
         trust = _trust(ca)

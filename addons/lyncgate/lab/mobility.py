@@ -10,6 +10,7 @@ the pool by SIP (`enrolment`). What there is below an application: `ucwaresource
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import urllib.parse
 
 from lyncgate.lab import ucwabatch, ucwaformat, ucwaresources
@@ -85,7 +86,7 @@ async def _create(call: Call, owner: str, collection: str) -> Response:
     except RegistrationError as error:
         raise UcwaError(500, "ServiceFailure", f"The user could not be registered: {error}.") from error
     application = call.pool.applications.create(owner, collection, known, enrolment)
-    cookie = f"cwt_ucwa={application.id}; path={application.base}/photos; secure; HttpOnly"
+    cookie = f"cwt_ucwa={secrets.token_hex(16)}; path={application.base}/photos; secure; HttpOnly"
     resource = ucwaresources.application(application, enrolment)
     return ucwaformat.answer(201, resource, call.request.header("accept"), ("Set-Cookie", cookie))
 

@@ -45,7 +45,8 @@ class Plan:
     """`user`: SIP address, lower case. `account`: what signs in, where that is not the address. Times are in
     seconds: `patience` for one step, `poll` for the poll to be held. `leads`: the first that fits counts.
     `dns`: servers, asked in turn. `inside`: whether we stand in the company's network; None: find out.
-    `meet`, `dialin`, `web_apps`: host names; None: not told."""
+    `meet`, `dialin`, `web_apps`: host names; None: not told. `second_try`: a refused password may be shown
+    once more, another way."""
 
     user: str
     account: str | None = None
@@ -58,6 +59,7 @@ class Plan:
     meet: str | None = None
     dialin: str | None = None
     web_apps: str | None = None
+    second_try: bool = False
     old_clients: bool = False
     mcx: WireForm | None = None
 

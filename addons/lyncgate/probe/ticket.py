@@ -1,8 +1,9 @@
 """The 401, the ticket, the user document; and on to the home pool when that is another.
 
-The password is proved once a pool by NTLM, and never again after a refusal. A refusal can mean a wrong
-password or a proxy that tears the handshake apart: to tell them apart, the same password is then shown once
-to `oauthtoken`, where authentication is not bound to the connection (protocol reference §3.5).
+The password is proved once a pool by NTLM, and never again after a refusal: accounts are locked for less. A
+refusal can mean a wrong password or a proxy that tears the handshake apart. To tell them apart, the same
+password is shown once more if the plan says so, to `oauthtoken`, where authentication is not bound to the
+connection (protocol reference §3.5).
 """
 
 from __future__ import annotations
@@ -172,7 +173,12 @@ async def _judged(
 
 
 async def _second_way(kit: Kit, location: str, credentials: Credentials) -> None:
-    """Is it the password, or the way that NTLM takes?"""
+    """Is it the password, or the way that NTLM takes? To ask costs an attempt of those before a lockout."""
+    what = f"POST {OAUTH}, the same password without NTLM"
+    if not kit.plan.second_try:
+        said = "not tried, a password that was refused is shown once; --second-try, where a lockout is far"
+        kit.record.check(Stage.TICKET, what, Verdict.SKIPPED, said)
+        return
     form = {"grant_type": "password", "username": credentials.name, "password": credentials.password}
     with kit.record.beside():
         answer = await kit.web.ask(
@@ -182,7 +188,6 @@ async def _second_way(kit: Kit, location: str, credentials: Credentials) -> None
             urllib.parse.urlencode(form).encode(),
             lane="oauth",
         )
-    what = f"POST {OAUTH}, the same password without NTLM"
     if answer.status == 200:
         said = "taken: the password is right, and NTLM is broken on its way"
         kit.say(Stage.TICKET, what, Verdict.WARN, said, answer)

@@ -84,6 +84,16 @@ class Handshake:
     first_words: str | None = None  # `sip` when a SIP message came where HTTP is spoken, else `other`
     type: Literal["handshake"] = "handshake"
 
+    @property
+    def is_clients(self) -> bool:
+        """Whether it is the client's own way in: upstream, a capture stands in its place."""
+        return self.side == "client" or self.origin == "capture"
+
+    @property
+    def is_gone_on_with(self) -> bool:
+        """A capture takes whatever certificate a server has, so that the rest is seen; a phone may not."""
+        return self.side == "upstream" and self.outcome is HandshakeOutcome.UNTRUSTED
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SipMessage:

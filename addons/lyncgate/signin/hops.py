@@ -93,7 +93,7 @@ def hops(sign_in: SignIn) -> Hops:
                 server = _node(Column.ENTRY, "DNS", view)
                 counted.add(asker, server, "queries", event.rcode in (None, "SERVFAIL", "REFUSED"))
             case Handshake() if event.outcome is not HandshakeOutcome.OK:
-                if event.side == "client":
+                if event.is_clients and not event.is_gone_on_with:
                     client = _client(event.keys.client or sign_in.client)
                     server = _node(Column.ENTRY, "server", event.server_name or event.address or "?")
                     counted.add(client, server, "failed handshakes", True)

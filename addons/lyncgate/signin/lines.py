@@ -121,7 +121,7 @@ def _answer(facts: Facts) -> Iterator[tuple[str, str]]:
         yield f"link {token}", url
     yield "content type", facts.content_type or ""
     yield "framing", facts.framing if facts.framing and facts.framing != "length" else ""
-    yield "error", f"{facts.error or ''} {facts.error_text or ''}".strip()
+    yield "error", ": ".join(said for said in (facts.error, facts.error_text) if said)
     yield "page", facts.title or ""
     if facts.diagnostics is not None:
         yield "X-Ms-diagnostics", f"{facts.diagnostics} {facts.diagnostics_text or ''}".strip()

@@ -59,9 +59,20 @@ _BEFORE_WAITING = (
 )
 
 
+_NOT_CONNECTED = (Outcome.CONNECT_FAILED, Outcome.CONNECT_TIMEOUT, Outcome.TLS_FAILED)
+
+
+def connected(event: Exchange) -> bool:
+    """Whether the client spoke HTTP with whom it meant to. In a capture, a flow file or a HAR a failed
+    connect is the client's own, whatever was spoken with the proxy; behind an edge it is a member's."""
+    return event.origin == "edge" or event.outcome not in _NOT_CONNECTED
+
+
 def _exchange(event: Exchange) -> list[Proof]:
     found: list[Proof] = []
     said = said_of(event)
+    if not connected(event) and event.kind is not Kind.POLL:  # with a poll news are what is missing
+        return [Proof(Stage.CONNECT, Verdict.BAD, said, event.seconds)]
     if event.phases.get(Phase.CLIENT_TLS) is not None:
         words = f"{event.scheme.upper()} connection for {event.host}"
         found.append(Proof(Stage.CONNECT, Verdict.GOOD, words, event.phases[Phase.CLIENT_TLS]))
@@ -203,12 +214,13 @@ _ENDED = {
 
 
 def _handshake(event: Handshake) -> list[Proof]:
-    if event.side != "client":
+    if not event.is_clients:
         return []
     to = event.server_name or event.address or "a connection"
     said = f"{to}: {_ENDED[event.outcome]}" + (f", {event.detail}" if event.detail else "")
     verdict = {HandshakeOutcome.OK: Verdict.GOOD, HandshakeOutcome.NOT_HTTP: Verdict.STEP}
-    return [Proof(Stage.CONNECT, verdict.get(event.outcome, Verdict.BAD), said, event.seconds)]
+    judged = Verdict.STEP if event.is_gone_on_with else verdict.get(event.outcome, Verdict.BAD)
+    return [Proof(Stage.CONNECT, judged, said, event.seconds)]
 
 
 # -- traces ---------------------------------------------------------------------------------------------

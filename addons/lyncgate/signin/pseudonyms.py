@@ -9,8 +9,9 @@ common, as is usual; an account that is called otherwise gets a pseudonym of its
 addresses differ in the domain only share theirs.
 
 Replaced is: whatever is written as an address, percent-encoded too, in any field, and the names that the
-event itself tells as its user's, as words of its texts and its path. Not recognised: display names,
-telephone numbers, and names in a text of an event that does not tell whose it is.
+event itself tells as its user's, as words of its texts and its path. Telephone numbers, of `tel:` or with
+their `+`, become `number-` and digits; a display name before `<sip:` becomes `"…"`. Not recognised: other
+numbers, display names that stand alone, and names in a text of an event that does not tell whose it is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _ADDRESS = re.compile(
     r"(?P<at>@|%40)(?=[a-z0-9])",
     re.IGNORECASE,
 )
+_TEL = re.compile(r"(?P<scheme>\btel(?::|%3a))(?P<number>(?:\+|%2b)?\d(?:[\d().-]{0,30}\d)?)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w+/=])(?P<number>(?:\+|%2b)\d(?:[ ().-]{0,2}\d){6,17})(?![\w=])", re.IGNORECASE)
+_DISPLAY = re.compile(r"""(?:"[^"\n]{1,128}"|(?:[^\W\d_a-z][\w.'-]{0,64}[ ]){1,4})[ ]?(?=<(?:sips?|tel):)""")
 _ACCOUNTS = ("account", "ntlm_user")
 _USERS = ("user", "sip_user", *_ACCOUNTS)
 _TEXTS = (
@@ -57,12 +61,19 @@ def pseudonymise(event: Event, hasher: Hasher) -> Event:
     def word(found: re.Match[str]) -> str:
         return pseudonym(urllib.parse.unquote(found[0]), hasher)
 
+    def number(found: re.Match[str]) -> str:
+        digits = re.sub(r"\D", "", urllib.parse.unquote(found["number"]))
+        scheme = found["scheme"] if "scheme" in found.re.groupindex else ""
+        return f"{scheme}number-{hasher(b'number:' + digits.encode())[:DIGITS]}"
+
     def rewrite(field: str, text: str) -> str:
         if field in _USERS:
             return _account(text, hasher)
-        if own and field in _TEXTS:
-            text = own.sub(word, text)
-        return _ADDRESS.sub(address, text)
+        if field in _TEXTS:
+            text = _DISPLAY.sub('"…" ', text)
+            text = own.sub(word, text) if own else text
+        text = _TEL.sub(number, _ADDRESS.sub(address, text))
+        return _NUMBER.sub(number, text) if field in _TEXTS else text
 
     hidden: Event = _rewritten(event, rewrite)
     return hidden

@@ -9,7 +9,9 @@ SAML assertion one with its subject and a hashed AssertionID, an NTLM message on
 Removed are: credentials of Authorization, cookies' values, tickets, assertions, NTLM responses and
 challenges, passwords, keys, certificates and requests for them, session ids of MCX, tokens of OAuth and
 push, in headers, queries, XML, JSON and forms; whatever else looks like a key, by length and mixture; all
-of a body that is no text. Addresses and names of people stay: `signin.pseudonyms` is for events.
+of a body that is no text. Addresses and names of people stay: `signin.pseudonyms` is for events. So does the
+id of a UCWA application in a path: it says which requests belong together, and is good for nothing without a
+ticket; its cookie goes.
 
 Work is by patterns, not by parsers, so that cut and broken messages are as safe as whole ones.
 """

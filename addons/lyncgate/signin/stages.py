@@ -21,7 +21,7 @@ from lyncgate.lync.stages import Stage
 from lyncgate.signin.events import DnsQuery, Event, SipMessage
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.facts import Document
-from lyncgate.signin.proofs import Proof, Verdict, proofs
+from lyncgate.signin.proofs import Proof, Verdict, connected, proofs
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState, StageView
 
 SETTLE = 10.0  # seconds without anything new after which a sign-in is taken to be over
@@ -151,7 +151,7 @@ class _Story:
             return self._port_without_handshake() if stage is Stage.CONNECT else _Row(None)
         decisive = [pair for pair in found if pair[1].verdict is not Verdict.STEP]
         if stage is Stage.CONNECT:  # who spoke HTTP after a failed handshake has got over it
-            spoken = max((s.started for s in self.seen if isinstance(s.event, Exchange)), default=None)
+            spoken = max((s.started for s in self.seen if _spoke(s.event)), default=None)
             decisive = [
                 (one, proof)
                 for one, proof in decisive
@@ -189,7 +189,7 @@ class _Story:
 
     def _port_without_handshake(self) -> _Row:
         """Who speaks HTTP has connected, even if nobody timed it."""
-        first = next((one for one in self.seen if isinstance(one.event, Exchange)), None)
+        first = next((one for one in self.seen if _spoke(one.event)), None)
         if first is None or not isinstance(first.event, Exchange):
             return _Row(None)
         said = f"{first.event.scheme.upper()} connection for {first.event.host}"
@@ -279,6 +279,10 @@ def _of_request(event: SipMessage, packages: dict[tuple[str | None, int | None],
     elif event.status is not None and key in packages:
         return proofs(dataclasses.replace(event, package=packages[key]))
     return None
+
+
+def _spoke(event: Event) -> bool:
+    return isinstance(event, Exchange) and connected(event)
 
 
 def _refused(seen: list[_Seen]) -> bool:

@@ -63,6 +63,40 @@ def test_a_question_that_nobody_answers_is_told(tmp_path: Path) -> None:
     assert (query.rcode, query.seconds, query.answers) == (None, None, ())
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens there by UDP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def test_in_front_of_https_nobody_listens_for_quic(tmp_path: Path) -> None:
+    async def listens() -> bool:
+        mode = "reverse:https://127.0.0.1:1@127.0.0.1:0"
+        async with capturing([mode], [].append, confdir=tmp_path) as capture:
+            ((_, port),) = capture.addresses[mode]
+            return not is_free(port)
+
+    assert not asyncio.run(listens())
+
+
+def test_when_it_has_stopped_its_threads_are_done_with_python(tmp_path: Path) -> None:
+    """Else one of them may crash the process while that ends. A socket is closed by the thread, too."""
+
+    async def run() -> bool:
+        mode = "reverse:dns://127.0.0.1:1@127.0.0.1:0"
+        async with capturing([mode], [].append, confdir=tmp_path) as capture:
+            port = capture.addresses[mode][0][1]
+            assert not is_free(port)
+        return is_free(port)
+
+    for _ in range(10):
+        assert asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("mode", "address", "let_in"),
     [

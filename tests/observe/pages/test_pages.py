@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import html.parser
 import http.client
 import json
 import re
@@ -10,10 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from lyncgate.observe.admin import Admin, Readiness
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import Place
+from lyncgate.observe.metrics import Metrics
 from lyncgate.observe.pages.base import is_allowed
 from lyncgate.observe.pages.filters import Filter
+from lyncgate.observe.pages.site import Pages
 from lyncgate.signin.catalogue.catalogue import CATALOGUE
 from observe.pages.served import Served, served
 from support.processes import wait_until
@@ -39,6 +44,43 @@ def test_the_list_has_everybody(site: Served, ids: dict[str, str]) -> None:
         assert len(re.findall(r"<tr id=", page.text)) == len(ids)
         assert "failed at Certificate" in page.text
         assert 'aria-label="8 ok, 1 failed, 5 not reached: Ticket, certificate"' in page.text
+
+
+class Nesting(html.parser.HTMLParser):
+    """Elements that are open; raises AssertionError where one ends that is not the last that began."""
+
+    VOID = ("meta", "link", "input", "br", "hr", "img", "wbr")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        """Of SVG: begun and ended."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, self.getpos()
+
+
+def test_what_begins_ends_where_it_should(site: Served, ids: dict[str, str]) -> None:
+    """Browsers make something of everything: a card that does not end has the rest of the page in it."""
+    for path in ("/", "/findings", "/findings/F40", "/none", *(f"/signins/{id_}" for id_ in ids.values())):
+        nesting = Nesting()
+        nesting.feed(site.get(path).text)
+        assert nesting.open == [], path
+
+
+def test_of_a_row_that_failed_what_broke_it_is_red(site: Served, ids: dict[str, str]) -> None:
+    page = site.get(f"/signins/{ids['bob']}").text
+    row = page.partition('<li class="stage failed"')[2].partition("</svg></span>")[0]
+    blocks = re.findall(r'<rect class="(good|bad)', row)
+    assert (blocks[-1], blocks.count("bad")) == ("bad", 1), blocks
+    assert "good" in blocks
+    assert 'class="bad' not in page.replace(row, "")
 
 
 @pytest.mark.parametrize(
@@ -278,3 +320,21 @@ def test_a_filters_url_says_the_same() -> None:
     assert filter_.arguments() == "user=a+b%26c&outcome=bad&since=1h"
     assert filter_.wanted(10_000.0)["since"] == 6400.0
     assert filter_.wanted(0.0)["failed"] is True
+
+
+def test_a_process_that_ends_says_nothing_of_lists_that_are_open() -> None:
+    said: list[dict[str, object]] = []
+
+    async def run(reader: Reader) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
+        admin = Admin(Metrics(), lambda: Readiness(True), Pages(lambda: reader, lambda: ()))
+        port = await admin.start("127.0.0.1", 0)
+        incoming, outgoing = await asyncio.open_connection("127.0.0.1", port)
+        outgoing.write(b"GET /signins/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await incoming.readuntil(b"data: ")
+        await admin.stop()
+        outgoing.close()
+
+    with told(*stories()) as journal:
+        asyncio.run(run(journal.reader))
+    assert said == []

@@ -19,8 +19,10 @@ import certifi
 from mitmproxy import connection, dns, options
 from mitmproxy.addons import core, disable_h2c, dns_resolver, next_layer, onboarding, proxyserver, tlsconfig
 from mitmproxy.master import Master
-from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy import mode_servers, mode_specs
 from mitmproxy.utils.asyncio_utils import install_exception_handler, set_eager_task_factory
+from mitmproxy_rs.udp import UdpServer
+from mitmproxy_rs.wireguard import WireGuardServer
 
 from lyncgate.engine.capture.exchanges import Exchanges, Sink
 from lyncgate.engine.capture.handshakes import Handshakes, Refused
@@ -29,6 +31,7 @@ from lyncgate.policy.certificates import der_blocks
 from lyncgate.signin.keys import Hasher
 
 LONGEST_POLL = 2100  # seconds without a byte: a poll may be held for 30 minutes
+NATIVE_END = 5.0  # seconds that the ends of UDP servers are waited for
 TUNNEL_DNS = ("10.0.0.53", 53)  # the name server that mitmproxy gives a WireGuard client
 
 OPTIONS: Mapping[str, object] = {
@@ -83,7 +86,7 @@ class Capture(Master):
     async def listen(self, modes: Sequence[str]) -> None:
         """Raises StartError, with nothing left open."""
         try:
-            specs = [mode_specs.ProxyMode.parse(mode) for mode in modes]
+            specs = [_by_tcp(mode_specs.ProxyMode.parse(mode)) for mode in modes]
         except ValueError as error:
             raise StartError(str(error)) from error
         if not await self.proxyserver.servers.update(specs):
@@ -92,9 +95,33 @@ class Capture(Master):
             raise StartError("; ".join(reasons) or "could not listen")
 
     async def stop(self) -> None:
+        """Servers on UDP are threads of mitmproxy_rs. One that still lets go of Python objects while the
+        interpreter ends is unwound through Rust and crashes (mitmproxy issue 7409): wait for them."""
+        native = _native_servers(self.proxyserver)
         await self.proxyserver.servers.update([])
         await hang_up(self.proxyserver)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NATIVE_END):
+                await asyncio.gather(*(server.wait_closed() for server in native))
         await self.done()
+
+
+def _by_tcp(mode: mode_specs.ProxyMode) -> mode_specs.ProxyMode:
+    """In front of HTTPS mitmproxy also listens for QUIC, which no client of Lync speaks: not we."""
+    if isinstance(mode, mode_specs.ReverseMode) and mode.scheme == "https":
+        mode.transport_protocol = mode_specs.TCP
+    return mode
+
+
+def _native_servers(proxyserver: proxyserver.Proxyserver) -> list[UdpServer | WireGuardServer]:
+    """Those that mitmproxy closes without waiting."""
+    return [
+        server
+        for instance in proxyserver.servers
+        if isinstance(instance, mode_servers.AsyncioServerInstance)
+        for server in instance._servers
+        if isinstance(server, UdpServer | WireGuardServer)
+    ]
 
 
 class Doorkeeper:

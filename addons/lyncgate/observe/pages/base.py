@@ -36,7 +36,7 @@ LOADER = tornado.template.Loader(str(HERE / "templates"), autoescape="xhtml_esca
 NAMESPACE: dict[str, Any] = {
     name: getattr(module, name)
     for module, names in (
-        (words, "CERTAINTIES GRADE_WORDS origin_words phase_words sentence strip_words"),
+        (words, "CERTAINTIES GRADE_WORDS breakable origin_words phase_words sentence strip_words"),
         (rows, "JOINED_WORDS ROW_OF STATE_WORDS outcome_words row_states"),
         (shown, "ahead clock duration moment shown"),
         (lines, "PHASE_WORDS took"),

@@ -45,19 +45,22 @@ def tick_words(seconds: float) -> str:
 
 
 def bar(view: RowView, scale: Scale) -> str:
-    """One row: the lines of the scale, a thin track from first to last, a block for each moment."""
+    """One row: the lines of the scale, a thin track from first to last, a block for each moment. Where it
+    failed those that broke it are red, or all if none of them says so."""
     behind = [*_breaks(scale), *(_line(tick.left) for tick in scale.ticks())]
     parts = []
     if view.track:
         parts.append(_rect("track", view.track, 2))
-    kind = "bad" if view.state is StageState.FAILED else "good"
+    failed = view.state is StageState.FAILED
+    broke = {moment.line.id for moment in view.moments if moment.accused or moment.line.alarming}
     for moment in view.moments:
+        kind = "bad" if failed and (not broke or moment.line.id in broke) else "good"
         title = f"{moment.line.said}: {moment.line.result}"
         parts.append(_rect(f"{kind} waits" if moment.line.waits else kind, moment.bar, 12, title))
         if moment.accused:
             parts.append(_pointer(moment.bar))
     if view.track and not view.moments:
-        parts.append(_rect(kind, view.track, 12))
+        parts.append(_rect("bad" if failed else "good", view.track, 12))
     return f'{"".join(behind)}<svg y="50%" overflow="visible">{"".join(parts)}</svg>'
 
 

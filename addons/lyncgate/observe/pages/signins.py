@@ -84,8 +84,8 @@ class LivePage(_Listing):
         self._listeners.add(self)
         try:
             await self._stream(reader, self.filter, self._from())
-        except (OSError, tornado.iostream.StreamClosedError):
-            pass  # the journal is gone, or the listener: a browser that is still there asks again
+        except (OSError, tornado.iostream.StreamClosedError, asyncio.CancelledError):
+            pass  # the journal, the listener or the loop is gone: a browser that is still there asks again
         finally:
             self._listeners.discard(self)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from tornado.escape import xhtml_escape
+
 from lyncgate.lync.stages import Stage
 from lyncgate.signin.finding import Certainty, Grade
 from lyncgate.signin.lines import PHASE_WORDS, took
@@ -34,6 +36,11 @@ def origin_words(origin: str) -> str:
 def sentence(text: str) -> str:
     """With a capital, as a line of its own begins; names of hosts have none."""
     return text if text.startswith("lyncdiscover") else text[:1].upper() + text[1:]
+
+
+def breakable(name: str) -> str:
+    """Markup of an address that breaks after its @ before it breaks in a word."""
+    return xhtml_escape(name).replace("@", "@<wbr>")
 
 
 def strip_words(states: Mapping[Stage, StageState]) -> str:

@@ -155,7 +155,8 @@ def _wrong_password(scene: Scene) -> Sighting | None:
     if _other_form(scene) or _newcomer(scene, refused):
         return possible(seen, rank=1)
     if earlier := _earlier(scene):
-        return likely(seen, absent(f"the same user name was good before ({len(earlier)} sign-ins)"))
+        signed = "sign-in" if len(earlier) == 1 else "sign-ins"
+        return likely(seen, absent(f"the same user name was good before: {len(earlier)} {signed}"))
     return likely(seen)
 
 
