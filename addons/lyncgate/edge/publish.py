@@ -1,8 +1,9 @@
 """Carries out forwards: picks a member of the pool, bridges to its port, keeps affinity.
 
-A client connection stays with the member it got, as long as that one is usable, and for good once
-NTLM or Negotiate was seen on it: that authentication belongs to the connection (protocol reference
-§3.3). Upstream connections are never shared between clients. A connect that fails moves the
+A client connection stays with the member it got, as long as that one is usable. Once NTLM or Negotiate was
+seen on the connection to that member, it stays as long as that connection lives, whatever the health checks
+say: the authentication belongs to the connection (protocol reference §3.3), and a handshake that is moved
+between its messages is refused for certain. Upstream connections are never shared between clients. A connect that fails moves the
 request to the next member; a request that may have reached a member is never sent again.
 """
 
@@ -37,12 +38,16 @@ class PublishObserver(Protocol):
 @dataclasses.dataclass(slots=True)
 class _Bond:
     """The member that a client connection talks to. `transit`: its latest request there.
-    `pinned`: by NTLM, until the connection ends."""
+    `login`: the connection to it on which NTLM was seen."""
 
     pool: str
     member: MemberState
     transit: Transit
-    pinned: bool = False
+    login: connection.Connection | None = None
+
+    @property
+    def pinned(self) -> bool:
+        return self.login is not None and self.login.connected
 
 
 class Publish:
@@ -74,7 +79,7 @@ class Publish:
         bond = self._bonds.get(flow.client_conn.id)
         if bond and (bond.pool != pool.pool.name or bond.member not in pool.members):
             bond = None
-        if bond and bond.pinned and bond.member.up:
+        if bond and bond.pinned:
             return bond.member
         if pool.pool.affinity is Affinity.COOKIE and (member := pool.by_token(_token(flow))):
             return member
@@ -86,8 +91,8 @@ class Publish:
         if pool is None:
             return False
         bond = self._bonds.get(flow.client_conn.id)
-        if prefer is not None and prefer.up and bond is not None and bond.pinned and bond.member is prefer:
-            member: MemberState | None = prefer  # even while it drains: the login lives on its connection
+        if prefer is not None and bond is not None and bond.pinned and bond.member is prefer:
+            member: MemberState | None = prefer  # even if it drains or is down: the login lives there
         else:
             member = pool.choose(transit.exchange.source_ip, prefer=prefer, without=transit.tried)
         if member is None:
@@ -151,7 +156,7 @@ class Publish:
         _time_upstream(flow, transit, self.edge.clock())
         bond = self._bonds.get(flow.client_conn.id)
         if bond and (ntlm.challenged(flow.response.headers.fields) or ntlm.used(flow.request.headers.fields)):
-            bond.pinned = True
+            bond.login = flow.server_conn
         cookie_wanted = transit.pool is not None and transit.pool.pool.affinity is Affinity.COOKIE
         if cookie_wanted and _token(flow) != transit.member.token:
             # Plain on purpose: not HttpOnly, no expiry, on every answer whose request lacked it (§9.7).
