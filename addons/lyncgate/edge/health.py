@@ -77,13 +77,13 @@ class HealthChecks:
         self.observer.member_state(pool.pool.name, member.name, member.usable)
 
 
-async def _attended(check: Coroutine[Any, Any, bool], timeout: float) -> bool:
-    """What a check finds, or TimeoutError. Of a time in which the loop did not turn, no part counts: an answer
-    may have been there all the while."""
+async def _attended(check: Coroutine[Any, Any, bool], patience: float) -> bool:
+    """What a check finds, or TimeoutError. Of a time in which the loop did not turn, no part counts: an
+    answer may have been there all the while."""
     task = asyncio.get_running_loop().create_task(check)
     try:
         for _ in range(LOOKS):
-            await asyncio.wait({task}, timeout=timeout / LOOKS)
+            await asyncio.wait({task}, timeout=patience / LOOKS)
             if task.done():
                 return task.result()
         raise TimeoutError

@@ -3,8 +3,9 @@
 A client connection stays with the member it got, as long as that one is usable. Once NTLM or Negotiate was
 seen on the connection to that member, it stays as long as that connection lives, whatever the health checks
 say: the authentication belongs to the connection (protocol reference §3.3), and a handshake that is moved
-between its messages is refused for certain. Upstream connections are never shared between clients. A connect that fails moves the
-request to the next member; a request that may have reached a member is never sent again.
+between its messages is refused for certain. Upstream connections are never shared between clients. A
+connect that fails moves the request to the next member; a request that may have reached a member is never
+sent again.
 """
 
 from __future__ import annotations

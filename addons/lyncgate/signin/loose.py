@@ -276,9 +276,9 @@ def _by_address(one: Strand, attempt: Attempt, at: float, again: bool) -> tuple[
         return None  # a phone's, or a browser's: it speaks HTTP
     known = names_of(attempt)
     own = (attempt.person or "").partition("@")[2] or None
-    strange = [
-        host for host in one.hosts if host not in known and (own is None or names.sip_domain(host) != own)
-    ]
+    strange = [host for host in one.hosts if host not in known]
+    if own is not None:
+        strange = [host for host in strange if names.sip_domain(host) != own]
     if any(names.is_lyncdiscover(host) or (own and names.sip_domain(host)) for host in strange):
         return None  # another domain's
     asks = {find.asked for find in one.finds}
