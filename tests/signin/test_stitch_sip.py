@@ -65,10 +65,11 @@ def test_it_is_rather_of_who_got_nowhere() -> None:
     assert whose(*events).user == ALICE
 
 
-def test_it_stands_alone_where_only_phones_signed_in() -> None:
+@pytest.mark.parametrize("name", ["sip.contoso.example", None])
+def test_it_stands_alone_where_only_phones_signed_in(name: str | None) -> None:
     """With its finding, as a sign-in of nobody known; and theirs have none."""
     phones = [Play(f"phone{n}", user=f"user{n}@contoso.example", at=1000.0 + n / 10) for n in range(3)]
-    events = [*(event for play in phones for event in play.events), register(1000.15)]
+    events = [*(e for play in phones for e in play.events), register(1000.15, server_name=name)]
     sign_ins = stitch(events)
     (nobodys,) = (s for s in sign_ins if s.user is None)
     assert [event.id for event in nobodys.events] == ["51b0000000000000"]

@@ -102,10 +102,11 @@ def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
                 made.registering.append((when, when + (event.seconds or 0.0), server))
                 if event.status is None and all(origin != event.origin for origin, _ in made.registered):
                     made.registered.append((event.origin, event.started))
-        elif isinstance(event, Handshake) and event.server_name is not None:
+        elif isinstance(event, Handshake):
             made.speaks_sip |= event.first_words == "sip"
-            made.staged |= names.is_lyncdiscover(event.server_name) or made.speaks_sip
-            made.hosts.setdefault(event.server_name, when)
+            made.staged |= made.speaks_sip or names.is_lyncdiscover(event.server_name or "")
+            if event.server_name is not None:
+                made.hosts.setdefault(event.server_name, when)
         made.web |= isinstance(event, Exchange | Handshake)
         made.end = max(made.end, when + (event.seconds or 0.0))
     return made
