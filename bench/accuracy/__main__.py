@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT / "addons"))
 import report  # noqa: E402 (needs the path)
 from cases import CASES  # noqa: E402
 
-PATIENCE = 300.0  # seconds for one fault
+PATIENCE = 600.0  # seconds for one fault, three times
+ALL = 3600.0  # for all of them, and so for the healthy sign-ins, which go on as long
 HEALTHY_RATE = 5.0  # sign-ins a second
 GOAL = 0.95
 
@@ -62,7 +63,7 @@ def _measure(asked: argparse.Namespace, wanted: list[str]) -> int:
         with ThreadPoolExecutor(asked.jobs + 1) as pool:
             if asked.healthy:
                 options = ["--healthy", str(asked.healthy), "--beside", str(beside)]
-                well = pool.submit(_child, ["--be-healthy", *options])
+                well = pool.submit(_child, ["--be-healthy", *options], ALL)
             for done, (code, runs) in enumerate(_all(pool, asked, wanted, beside), 1):
                 results[code] = runs
                 right = report.first(runs, code)
@@ -97,10 +98,10 @@ def _all(
             yield code, [{"codes": [], "beside": 0, "misjudged": 0}] * asked.runs
 
 
-def _child(arguments: list[str]) -> Any:
+def _child(arguments: list[str], patience: float = PATIENCE) -> Any:
     """What another process of this program says in its last line."""
     command = [sys.executable, str(Path(__file__).parent), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(arguments)}: status {done.returncode}\n{done.stderr[-4000:]}")
     return json.loads(done.stdout.splitlines()[-1])

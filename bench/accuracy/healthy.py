@@ -27,7 +27,7 @@ from lyncgate.signin.events import Event
 from lyncgate.signin.stitch import stitch
 
 EVERY = 1.0  # seconds between two looks at what was seen
-MOST = 5000  # sign-ins
+MOST = 20000  # sign-ins
 NOBODY_THERE = (502, 503, 504)  # what an edge says that waited in vain
 USERS = [
     *(f"user{number:02}@contoso.example" for number in range(1, 30)),
