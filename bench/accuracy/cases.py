@@ -73,8 +73,8 @@ CASES: dict[str, Case] = {
     "F19": _but(
         CAPTURE,
         act=acts.sip,
-        note="a desktop client, which got nowhere by discovery; its SIP connection names nobody, and among "
-        "several clients behind one address it may be given to another's sign-in",
+        note="a desktop client, which got nowhere by discovery; its SIP connection names nobody, and is "
+        "known by that among the clients behind one address",
     ),
     "F20": _but(
         CAPTURE,

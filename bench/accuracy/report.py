@@ -18,6 +18,10 @@ the same way and by one that is fine, and while healthy sign-ins go on at anothe
 same heap. Events are stitched and diagnosed as `lyncgate signins --from` does; nobody tells diagnosis which
 fault there is. *First*: how often the right code came first.
 
+All healthy sign-ins that were begun count. Edge, lab and phones share one process: a phone that does not get
+in for want of an answer, while that process comes a second late or more, is said to have been stopped by
+*overload*; any other is *unexplained*, and the measurement has failed.
+
 From where it is watched (*vantage*): *edge*, our edge before the pool; *capture*, a capture before the bad
 proxy, as `lyncgate capture --reverse` is; *probe*, `lyncgate probe`. The DNS log and the servers' traces are
 read in all of them but by the probe.
@@ -52,6 +56,27 @@ def summary(results: dict[str, list[dict[str, Any]]], healthy: dict[str, Any] | 
     }
 
 
+def all_well(healthy: dict[str, Any]) -> bool:
+    """No finding, nobody made up, and whoever did not get in was kept out by the machine's load alone."""
+    explained = all(visit["why"] == "overload" for visit in healthy["not_in"])
+    return explained and not healthy["findings"] and not healthy["of_nobody"]
+
+
+def well(healthy: dict[str, Any]) -> str:
+    """What became of the healthy sign-ins: of all that were begun."""
+    got_in = sum(healthy["got_in"].values())
+    devices = ", ".join(f"{count} {device}" for device, count in sorted(healthy["got_in"].items()))
+    said = [
+        f"Of {healthy['begun']} healthy sign-ins, begun at {healthy['rate']:.1f} a second, {got_in} got in "
+        f"({devices}); all of them together have **{len(healthy['findings'])} findings**."
+    ]
+    for why, count in sorted(Counter(visit["why"] for visit in healthy["not_in"]).items()):
+        stopped = Counter(v["stopped"].partition(": ")[0] for v in healthy["not_in"] if v["why"] == why)
+        stages = ", ".join(f"{n} at {stage}" for stage, n in stopped.most_common())
+        said.append(f"{count} did not get in, reason: {why} ({stages}).")
+    return " ".join(said)
+
+
 def tables(told: dict[str, Any]) -> str:
     """The measured part of docs/accuracy.md."""
     healthy = told["healthy"]
@@ -60,11 +85,7 @@ def tables(told: dict[str, Any]) -> str:
         f"({100 * told['share']:.1f} %)."
     ]
     if healthy:
-        devices = ", ".join(f"{count} {device}" for device, count in sorted(healthy["got_in"].items()))
-        lines.append(
-            f"{healthy['stitched']} healthy sign-ins ({devices}) have "
-            f"**{len(healthy['findings'])} findings**."
-        )
+        lines.append(well(healthy))
     lines.append(f"Others who got in beside a fault were given {told['misjudged_beside']} wrong findings.")
     table = [
         "",

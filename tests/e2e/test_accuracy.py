@@ -34,7 +34,8 @@ def test_the_right_code_comes_first_and_healthy_sign_ins_have_none() -> None:
     assert told["misjudged_beside"] == 0
     assert told["healthy"]["findings"] == []
     assert set(told["healthy"]["got_in"]) == {"wp75", "android2010", "lync2013", "desktop"}
-    assert told["healthy"]["stitched"] == told["healthy"]["sign_ins"] >= 10
+    assert told["healthy"]["stitched"] == told["healthy"]["begun"] >= 10
+    assert told["healthy"]["of_nobody"] == 0
 
 
 def test_the_page_has_every_fault_and_reaches_the_goal() -> None:
@@ -43,3 +44,8 @@ def test_the_page_has_every_fault_and_reaches_the_goal() -> None:
     share = re.search(r"first in \*\*(\d+) of (\d+) runs\*\*", page)
     assert share
     assert int(share[1]) / int(share[2]) >= 0.95
+    healthy = re.search(r"Of (\d+) healthy sign-ins.*, (\d+) got in .*\*\*(\d+) findings\*\*", page)
+    assert healthy
+    assert int(healthy[1]) >= int(healthy[2]) >= 500
+    assert healthy[3] == "0"
+    assert "unexplained (" not in page

@@ -13,6 +13,7 @@ from support.edge import EdgeUnderTest, edge, policy, until
 from support.origin import OK, Origin, members
 from support.rawhttp import Client, Message, get
 
+NEGOTIATE = "Authorization: NTLM TlRMTVNTUAABAAAA"
 NTLM = "Authorization: NTLM TlRMTVNTUAADAAAA"
 CHALLENGE = (
     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM TlRMTVNTUAACAAAA\r\nContent-Length: 0\r\n\r\n"
@@ -220,11 +221,43 @@ def test_without_ntlm_a_draining_member_is_left() -> None:
     asyncio.run(check())
 
 
-def test_ntlm_ends_with_its_member() -> None:
+@pytest.mark.parametrize("checks", ["its", "all"])
+def test_a_handshake_is_finished_where_it_began(checks: str) -> None:
+    """Health checks that fail between the messages of NTLM, of one member or (a machine that is short of
+    breath) of all, move nothing: elsewhere the proof would be refused for certain."""
+
+    async def check() -> None:
+        async with members(2) as origins, edge(policy(origins)) as it, it.http() as client:
+            for origin in origins:
+                origin.answers(CHALLENGE)
+            assert (await client.ask(get("/", NEGOTIATE))).status == 401
+            [at] = [origin for origin in origins if origin.requests]
+            for name in [f"fe0{origins.index(at) + 1}"] if checks == "its" else ["fe01", "fe02"]:
+                put_down(it, name)
+            at.answers(OK)
+            for fields in ([NTLM], [], []):
+                assert (await client.ask(get("/", *fields))).status == 200
+            assert (len(at.requests), at.connections) == (4, 1), "the same connection"
+            async with it.http() as new:
+                assert (await new.ask(get())).status == (401 if checks == "its" else 503)
+            assert len(at.requests) == 4, "no new clients"
+
+    asyncio.run(check())
+
+
+def test_ntlm_ends_with_its_connection() -> None:
+    """What the connection was signed in as is gone with it: nothing holds the client to a member that is
+    down."""
+
     async def check() -> None:
         async with members(2) as origins, edge(policy(origins)) as it, it.http() as client:
             at = await signed_in(client, origins)
+            await at.cut()
             put_down(it, f"fe0{origins.index(at) + 1}")
+            [record] = it.records[-1:]
+            assert record.member == f"fe0{origins.index(at) + 1}"
+            [known] = it.clients
+            await until(lambda: not (known.bond and known.bond.pinned))
             assert (await client.ask(get())).status == 200
             assert len(at.requests) == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -182,6 +183,32 @@ def test_a_member_that_never_answers() -> None:
             async with edge(checked(sip, web, health={"timeout": 0.1})) as it:
                 await settled(it)
                 assert not it.member().checks["https"].up
+
+    asyncio.run(check())
+
+
+def test_an_edge_short_of_breath_blames_no_member() -> None:
+    """Each turn of the loop takes a third of what a check may take: the answers wait, not the members."""
+
+    async def check() -> None:
+        async with (
+            front_end() as (sip, web),
+            edge(checked(sip, web, health={"timeout": 0.09, "fall": 1})) as it,
+        ):
+            await settled(it)
+            verdicts: list[bool] = []
+            loop = asyncio.get_running_loop()
+            last = web.connections + 3
+
+            def labour() -> None:
+                time.sleep(0.03)
+                verdicts.append(it.member().usable)
+                if web.connections < last and len(verdicts) < 500:
+                    loop.call_soon(labour)
+
+            labour()
+            await web.until(lambda origin: origin.connections >= last)
+            assert all(verdicts)
 
     asyncio.run(check())
 

@@ -60,3 +60,10 @@ def test_discovery_hosts() -> None:
     assert names.is_lyncdiscover("lyncdiscover.contoso.example")
     for other in ("lyncdiscoverinternal.contoso.example", "lyncdiscover", "contoso.example", "lyncdiscover."):
         assert names.lyncdiscover_domain(other) is None
+
+
+def test_sip_names() -> None:
+    for prefix in ("sip", "sipinternal", "sipexternal"):
+        assert names.sip_domain(f"{prefix}.contoso.example") == "contoso.example"
+    for other in ("sips.contoso.example", "sip", "sip.", "contoso.example", ""):
+        assert names.sip_domain(other) is None

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lyncgate.edge import client as edge_client
 from lyncgate.edge.flows import Flows
 from lyncgate.edge.state import EdgeState
 from lyncgate.engine.master import Engine
@@ -131,6 +132,13 @@ class EdgeUnderTest:
     def https(self, name: str | None = WEB, **options: Any) -> contextlib.AbstractAsyncContextManager[Client]:
         options.setdefault("tls", certificates.client())
         return connected(self.address("https"), name=name, **options)
+
+    @property
+    def clients(self) -> list[edge_client.Client]:
+        """What the edge's concerns know of the connections that are open."""
+        if lane := self.running.master.lane:
+            return [one.record for one in lane.clients]
+        return list(self.addon(Flows).clients.values())
 
     @property
     def upstreams(self) -> int:

@@ -3,6 +3,9 @@
 Microsoft has load balancers watch the SIP port 5061, so that the web services of a front end go out
 of service with its registrar (protocol reference §9.11). That says nothing of the web site itself,
 hence a second check: HTTPS to the bridged port with the pool's public Host. Both are reported apart.
+
+A check that times out speaks against the member only while we listen. An edge that is short of processor time
+would else find all its members dead at once, and answer 503 for servers that are fine.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from cryptography import x509
 
@@ -20,6 +24,7 @@ from lyncgate.edge.state import EdgeState
 from lyncgate.policy.policy import Policy, Pool, UpstreamTls
 
 ALIVE_BELOW = 500  # a 401 or 404 is a living web site
+LOOKS = 50  # at a check while it takes its time: several times the turns of the loop that one needs
 
 
 class HealthObserver(Protocol):
@@ -60,8 +65,7 @@ class HealthChecks:
         probe = _tcp if check == "tcp" else _https
         while True:
             try:
-                async with asyncio.timeout(health.timeout):
-                    good = await probe(pool.pool, member)
+                good = await _attended(probe(pool.pool, member), health.timeout)
             except (OSError, ssl.SSLError, TimeoutError, ValueError, EOFError):
                 good = False
             self._report(pool, member, check, good)
@@ -71,6 +75,21 @@ class HealthChecks:
         member.record(check, good, pool.pool)
         self.observer.member_check(pool.pool.name, member.name, check, member.checks[check].up)
         self.observer.member_state(pool.pool.name, member.name, member.usable)
+
+
+async def _attended(check: Coroutine[Any, Any, bool], patience: float) -> bool:
+    """What a check finds, or TimeoutError. Of a time in which the loop did not turn, no part counts: an
+    answer may have been there all the while."""
+    task = asyncio.get_running_loop().create_task(check)
+    try:
+        for _ in range(LOOKS):
+            await asyncio.wait({task}, timeout=patience / LOOKS)
+            if task.done():
+                return task.result()
+        raise TimeoutError
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _tcp(pool: Pool, member: MemberState) -> bool:

@@ -13,6 +13,7 @@ AUTODISCOVER_ROOT = "/Autodiscover/AutodiscoverService.svc/root"  # protocol ref
 
 _DISCOVER = "lyncdiscover."
 _DISCOVER_INTERNAL = "lyncdiscoverinternal."
+_SIP = ("sip.", "sipexternal.", "sipinternal.")
 _LONGEST_ADDRESS = 320  # characters: 64 for the user, one, 255 for the domain (RFC 5321 §4.5.3.1)
 _ADDRESS = re.compile(
     r"(?:sips?:)?"
@@ -60,3 +61,9 @@ def is_lyncdiscover(host: str) -> bool:
 def lyncdiscover_domain(host: str) -> str | None:
     """The SIP domain that a (lower-case) host is the lyncdiscover name of; None: it is none."""
     return (host.removeprefix(_DISCOVER) or None) if is_lyncdiscover(host) else None
+
+
+def sip_domain(host: str) -> str | None:
+    """The SIP domain whose clients try a (lower-case) host when nothing else has led them to a server; None:
+    it is no such name (protocol reference §1.10)."""
+    return next((host.removeprefix(prefix) or None for prefix in _SIP if host.startswith(prefix)), None)

@@ -249,6 +249,7 @@ def _look(attempt: Attempt) -> object:
         frozenset(attempt.clients),
         frozenset(attempt.asked),
         frozenset(attempt.connections),
+        (bool(attempt.sessions), attempt.beyond is None),
         tuple(sorted(names_of(attempt).items())),
     )
 
@@ -265,21 +266,27 @@ def _finds(strand: Strand) -> Iterable[Question]:
 
 
 def _by_address(one: Strand, attempt: Attempt, at: float, again: bool) -> tuple[float, ...] | None:
-    """A connection that both used, agent, names, seconds."""
+    """A connection that both used, agent, names, whether it led anywhere, seconds."""
     agent = 1
     if one.agents and attempt.agents:
         agent = 0 if one.agents & attempt.agents else 2
     if agent == 2 and (attempt.asked or one.beyond is not None):
         return None
+    if one.speaks_sip and attempt.sessions:
+        return None  # a phone's, or a browser's: it speaks HTTP
     known = names_of(attempt)
+    own = (attempt.person or "").partition("@")[2] or None
     strange = [host for host in one.hosts if host not in known]
-    if any(names.is_lyncdiscover(host) for host in strange):
+    if own is not None:
+        strange = [host for host in strange if names.sip_domain(host) != own]
+    if any(names.is_lyncdiscover(host) or (own and names.sip_domain(host)) for host in strange):
         return None  # another domain's
     asks = {find.asked for find in one.finds}
     again |= bool(asks & attempt.asked.keys())
     away = abs(one.start - attempt.start)
     late = max(0.0, one.start - attempt.start) if asks else 0.0  # discovery comes first
-    return not (one.shared & attempt.connections), agent, again, bool(strange), away + late
+    got_on = one.speaks_sip and attempt.beyond is not None  # SIP's names are the last that are tried
+    return not (one.shared & attempt.connections), agent, again, bool(strange), got_on, away + late
 
 
 def _of_exchanges(had: list[Attempt], added: list[Strand], removed: list[Strand]) -> _Made:

@@ -65,6 +65,7 @@ class Strand:
     registered: list[tuple[str, float]] = dataclasses.field(default_factory=list)  # trace, time as told there
     session: tuple[float, float] | None = None  # first and last use of an application
     staged: bool = False  # at least one event is a step of a sign-in
+    speaks_sip: bool = False  # by HTTP's port: no phone does, a desktop client may
 
     @property
     def look(self) -> object:
@@ -101,9 +102,11 @@ def strand(person: str | None, events: Iterable[tuple[float, Event]]) -> Strand:
                 made.registering.append((when, when + (event.seconds or 0.0), server))
                 if event.status is None and all(origin != event.origin for origin, _ in made.registered):
                     made.registered.append((event.origin, event.started))
-        elif isinstance(event, Handshake) and event.server_name is not None:
-            made.staged |= names.is_lyncdiscover(event.server_name) or event.first_words == "sip"
-            made.hosts.setdefault(event.server_name, when)
+        elif isinstance(event, Handshake):
+            made.speaks_sip |= event.first_words == "sip"
+            made.staged |= made.speaks_sip or names.is_lyncdiscover(event.server_name or "")
+            if event.server_name is not None:
+                made.hosts.setdefault(event.server_name, when)
         made.web |= isinstance(event, Exchange | Handshake)
         made.end = max(made.end, when + (event.seconds or 0.0))
     return made

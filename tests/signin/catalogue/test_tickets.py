@@ -2,6 +2,7 @@
 
 import pytest
 
+from lyncgate.signin.exchange import Outcome, Source
 from lyncgate.signin.facts import Document
 from lyncgate.signin.finding import Certainty
 from lyncgate.signin.story import SignInOutcome
@@ -99,6 +100,10 @@ class TestF30:
 
     def test_it_may_be_the_proxy(self) -> None:
         assert first(made(*BEFORE, page("GET", f"{TICKET}/mex", 404))).certainty is Certainty.LIKELY
+
+    def test_the_edge_had_nobody_to_ask(self) -> None:
+        nobody = web("GET", f"{TICKET}/mex", 503, by=None, outcome=Outcome.NO_MEMBER, ended_by=Source.PROXY)
+        assert codes(made(*BEFORE, nobody)) == []
 
     def test_the_service_answers(self) -> None:
         assert codes(made(*BEFORE, web("GET", f"{TICKET}/mex", 503), ntlm(401)[0])) == []

@@ -80,6 +80,11 @@ def from_pool(x: Exchange) -> bool:
     return x.server_fqdn is not None
 
 
+def unasked(x: Exchange) -> bool:
+    """The edge had no member to ask: the 503 is its own, and says nothing of the service."""
+    return x.outcome is Outcome.NO_MEMBER
+
+
 def fqdn_of(x: Exchange) -> str | None:
     """The server that answered."""
     return x.server_fqdn.lower() if x.server_fqdn else None

@@ -14,6 +14,7 @@ from lyncgate.signin.catalogue.look import (
     issued_ticket,
     path_of,
     saw,
+    unasked,
 )
 from lyncgate.signin.catalogue.scene import Scene
 from lyncgate.signin.finding import Fix, Grade
@@ -92,7 +93,7 @@ def _grant_off(scene: Scene) -> Sighting | None:
 def _service_down(scene: Scene) -> Sighting | None:
     service = [x for x in scene.under("/webticket") if x.path != "/webticket/oauthtoken"]
     down = [x for x in service if x.status in (404, 500, 503) and not x.facts.diagnostics]
-    down = [x for x in down if x.status != 500 or x.path.endswith("/mex")]
+    down = [x for x in down if (x.status != 500 or x.path.endswith("/mex")) and not unasked(x)]
     if not down or any(x.status in (200, 401) for x in service):
         return None
     if from_pool(down[0]):
