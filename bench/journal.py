@@ -44,7 +44,10 @@ def begun(*arguments: object) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(process.communicate()[0])
+    said = process.communicate()[0]
+    if process.returncode:
+        sys.exit(f"{process.args}: ended with {process.returncode}")
+    told: dict[str, Any] = json.loads(said)
     return told
 
 
