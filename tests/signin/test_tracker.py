@@ -190,6 +190,49 @@ def test_an_event_of_a_forgotten_sign_in_finds_its_id() -> None:
     assert tracker.late() == []
 
 
+def strangers(number: int) -> list[Event]:
+    """Sign-ins of ever new people, each with an account by another name."""
+    found: list[Event] = []
+    for play in range(number):
+        user = f"person{play}@contoso.example"
+        for event in Play(f"n{play}", user=user, at=1000.0 + play, client=f"192.0.2.{play % 200}").events:
+            keys = dataclasses.replace(event.keys, account=f"CONTOSO\\p{play}")
+            found.append(dataclasses.replace(event, keys=keys))
+    return found
+
+
+def test_names_are_bounded_and_those_named_last_are_known() -> None:
+    tracker = Tracker(limit=500, accounts=20)
+    events = strangers(200)
+    fed(tracker, events)
+    assert tracker.names < 3 * 20 + 4 * len(tracker), "200 people were named, with two names each"
+    last = next(event for event in reversed(events) if event.keys.user and event.keys.connection)
+    again = dataclasses.replace(
+        last,
+        id="again",
+        started=last.started + 600,
+        keys=dataclasses.replace(last.keys, user=None, connection="another", tickets=(), application=None),
+    )
+    tracker.add(again)
+    tracker.changed()
+    (strand,) = (one for one in tracker._weave._strand_of.values() if one.events[0][1].id == "again")
+    assert strand.person == last.keys.user
+
+
+def test_what_is_told_again_is_known_by_its_id_and_nothing_else_is_remembered_by_it() -> None:
+    tracker = Tracker(keep=60.0)
+    play = Play("old", held=1800.0)
+    poll = play.events[-1]
+    assert isinstance(poll, Exchange)
+    begun = dataclasses.replace(poll, outcome=None, status=None, phases={})
+    fed(tracker, [*play.events[:-1], begun])
+    fed(tracker, [dataclasses.replace(e, started=e.started + 400) for e in streamed(3)])
+    assert len(tracker) < 100
+    assert len(tracker._forgotten) > 0
+    by_id = {value for kind, value in tracker._forgotten if kind == "event"}
+    assert by_id & {event.id for event in play.events if isinstance(event, Exchange)} == {begun.id}
+
+
 @given(st.lists(PLAYS, min_size=12, max_size=25), st.randoms(use_true_random=True))
 @settings(max_examples=10, deadline=None)
 def test_one_user_again_and_again(plays: list[Play], chance: random.Random) -> None:

@@ -45,8 +45,9 @@ _APPLICATION = (
 )
 
 
-def sign_in(number: int, started: float, *, refused: bool = False) -> Iterator[Event]:
-    """Events in the order in which an edge tells them. `refused`: it has the wrong password."""
+def sign_in(number: int, started: float, *, refused: bool = False, held: float = 30.0) -> Iterator[Event]:
+    """Events in the order in which an edge tells them. `refused`: it has the wrong password. `held`: seconds
+    that its poll hangs."""
     user = f"user{number}@contoso.example"
     known = Keys(client=_address(number), agent=AGENT)
     steps: list[tuple[tuple[str, str, str, str, int], Keys]] = []
@@ -71,11 +72,17 @@ def sign_in(number: int, started: float, *, refused: bool = False) -> Iterator[E
             ("GET", WEB, "/ucwa/v1/applications/1/events", "notifications", 200),
             dataclasses.replace(application, connection=f"{number:012x}-0"),
             started + SECONDS,
-            30.0,
+            held,
         )
         poll.kind = Kind.POLL
         yield dataclasses.replace(poll, outcome=None, status=None, phases={})
         yield poll
+
+
+def told_at(event: Event) -> float:
+    """When an edge tells of it: a request when it is over, a poll also when it begins."""
+    is_open = isinstance(event, Exchange) and event.outcome is None
+    return event.started if is_open else event.started + (event.seconds or 0.0)
 
 
 def _address(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from lyncgate.observe.journal.reader import Reader
@@ -12,6 +13,7 @@ from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Outcome
 
 FAILED = 400  # status from which on an answer says that something is wrong
+SWITCH = 0.0005  # seconds that traffic waits for the interpreter while the journal's thread has it
 
 
 def concerns_sign_ins(event: Event) -> bool:
@@ -22,11 +24,17 @@ def concerns_sign_ins(event: Event) -> bool:
     return event.outcome is not Outcome.OK or (event.status or 0) >= FAILED
 
 
+def share_interpreter() -> None:
+    """Python lets a thread that computes go on for 5 ms while another one waits: long for traffic."""
+    sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
+
+
 class JournalSink:
     """`hasher`: makes the keys of the events that this journal gets. `reader`: of it. Raises OSError if the
     journal's file or key can't be used."""
 
     def __init__(self, policy: Policy, metrics: Metrics) -> None:
+        share_interpreter()
         self._journal = Journal(policy.journal, metrics.journal)
         metrics.journal.behind(lambda: self._journal.behind)
         self.hasher = self._journal.hasher

@@ -97,4 +97,6 @@ def names_of(attempt: Attempt) -> dict[str, float]:
 
 
 def _earliest(one: float | None, other: float | None) -> float | None:
-    return min((when for when in (one, other) if when is not None), default=None)
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -7,6 +7,8 @@ means the one whose name before the @ it has, or nobody but itself.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Container
 
 from lyncgate.signin.keys import Keys
 
@@ -20,20 +22,26 @@ class _Met:
 
 
 class People:
-    """What is known of names. It only grows; what a name means may change as more is known."""
+    """What is known of names. What a name means may change as more is known. Nothing is forgotten of itself:
+    see `forget` and `trim`."""
 
     def __init__(self) -> None:
         self._together: dict[str, set[str]] = {}  # account → users named by the same events
         self._met: dict[str, _Met] = {}  # connection → names
         self._where: dict[str, set[str]] = {}  # account → connections
         self._meaning: dict[str, str] = {}  # account → person
+        self._heard: dict[str, None] = {}  # accounts, that which was named last at the end
 
     def learn(self, keys: Keys) -> list[str]:
         """Take in what an event says. Returns the accounts that mean another person since."""
         user, account = keys.user, plain(keys.account)
         if user is None and account is None:
             return []
-        touched = {account} if account is not None else set()
+        touched: set[str] = set()
+        if account is not None:
+            touched.add(account)
+            self._heard.pop(account, None)
+            self._heard[account] = None
         if user is not None and account is not None:
             self._together.setdefault(account, set()).add(user)
         if keys.connection is not None:
@@ -64,9 +72,31 @@ class People:
         if met is None:
             return
         for account in met.accounts:
-            self._where[account].discard(connection)
+            where = self._where[account]
+            where.discard(connection)
+            if not where:
+                del self._where[account]
             if len(met.users) == 1 and _fits(account, met):
                 self._together.setdefault(account, set()).update(met.users)
+
+    def trim(self, most: int, needed: Container[str]) -> None:
+        """Keep no more than `most` accounts, those that were named last, beside the ones that are `needed` or
+        are on a connection that is held."""
+        surplus = len(self._heard) - most
+        if surplus <= 0:
+            return
+        idle = (name for name in self._heard if name not in self._where and name not in needed)
+        for account in list(itertools.islice(idle, surplus)):
+            del self._heard[account]
+            self._together.pop(account, None)
+            self._meaning.pop(account, None)
+
+    @property
+    def names(self) -> int:
+        """How many are held, each as often as it stands somewhere: on one connection, or with one account,
+        may be any number."""
+        met = sum(len(met.users) + len(met.accounts) for met in self._met.values())
+        return met + len(self._heard) + sum(map(len, self._together.values()))
 
     def _mean(self, account: str) -> str:
         users = self._together.get(account) or {

@@ -15,6 +15,7 @@ sign-in: a poll that ends badly after an hour makes no failed sign-in of a good 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 
 from lyncgate.lync.stages import Stage
@@ -252,6 +253,9 @@ class _Story:
                 nothing = StageState.NOT_REACHED
             elif row.seen:
                 nothing = StageState.NOT_REACHED  # tried, and not decided
+            if not row.seen and row.proof is None:
+                yield _unseen(stage, row.state or nothing)
+                continue
             yield StageView(
                 stage=stage,
                 state=row.state or nothing,
@@ -261,6 +265,12 @@ class _Story:
                 origins=tuple(dict.fromkeys(one.event.origin for one in row.seen)),
                 events=tuple(one.event.id for one in row.seen),
             )
+
+
+@functools.cache
+def _unseen(stage: Stage, state: StageState) -> StageView:
+    """A row of which nothing is told: most are, and there are few different ones."""
+    return StageView(stage=stage, state=state)
 
 
 def _is_ok(rows: Mapping[Stage, _Row]) -> bool:

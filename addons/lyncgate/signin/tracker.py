@@ -10,7 +10,8 @@ What is returned equals `stitch` of the same events, as long as none comes after
 `keep` seconds after its last event began, or when there are more than `limit` events; then those go first
 whose last event is the oldest, but none that is open. The exact keys of what is forgotten are remembered
 longer, the latest `remembered` of them: an event that comes with one, such as the end of a long poll, is not
-tracked any more, but `late` tells which sign-in it is of.
+tracked any more, but `late` tells which sign-in it is of. So is whose an account is, of the `accounts` that
+were named last.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from lyncgate.signin.events import Event
 from lyncgate.signin.stitch import told
 from lyncgate.signin.story import SignIn
 from lyncgate.signin.strands import Key, personal
-from lyncgate.signin.weave import Weave, Woven
+from lyncgate.signin.weave import Weave, Woven, is_complete
 
 KEEP = 2000.0  # seconds: a poll hangs for half an hour at most
 LIMIT = 100_000  # events
-REMEMBERED = 200_000  # keys
+REMEMBERED = 50_000  # keys
+ACCOUNTS = 50_000
 _ROOM = 0.9  # of the limit: how much is left when there were too many events
 _OFTEN = 0.1  # of `keep`: how often what is too old is looked for
 
@@ -33,22 +35,33 @@ _OFTEN = 0.1  # of `keep`: how often what is too old is looked for
 class Tracker:
     """Not for several threads."""
 
-    def __init__(self, limit: int = LIMIT, keep: float = KEEP, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self,
+        limit: int = LIMIT,
+        keep: float = KEEP,
+        remembered: int = REMEMBERED,
+        accounts: int = ACCOUNTS,
+    ) -> None:
         self._limit = limit
         self._keep = keep
         self._remembered = remembered
-        self._weave = Weave()
+        self._weave = Weave(accounts)
         self._shown: set[str] = set()  # ids that were returned
         self._over: dict[str, float] = {}  # id of one that is open → when it will be over
         self._gone: list[str] = []
         self._late: list[tuple[str, Event]] = []
         self._forgotten: collections.OrderedDict[Key, str] = collections.OrderedDict()  # key → sign-in
-        self._newest = float("-inf")
+        self.newest = float("-inf")  # when the last of what was taken in was over
         self._tidied = float("-inf")  # when, by the newest event
 
     def __len__(self) -> int:
         """Events held."""
         return len(self._weave.events)
+
+    @property
+    def names(self) -> int:
+        """How many names of people are held: it grows with any number that one connection brings."""
+        return self._weave.names
 
     def add(self, event: Event) -> None:
         """Take in an event; or the second, complete telling of one."""
@@ -56,7 +69,7 @@ class Tracker:
             self._late.append((of, event))
             return
         self._weave.add(event)
-        self._newest = max(self._newest, event.started + (event.seconds or 0.0))
+        self.newest = max(self.newest, event.started + (event.seconds or 0.0))
 
     def changed(self, now: float | None = None) -> list[SignIn]:
         """The sign-ins that changed or were over since they were last returned, in order of their start.
@@ -71,7 +84,7 @@ class Tracker:
         for id in gone:
             self._over.pop(id, None)
         found = [self._told(self._weave.sign_ins[id], now) for id in changed]
-        if len(self) > self._limit or self._newest >= self._tidied + _OFTEN * self._keep:
+        if len(self) > self._limit or self.newest >= self._tidied + _OFTEN * self._keep:
             self._tidy()
         return sorted(found, key=lambda sign_in: (sign_in.started, sign_in.id))
 
@@ -106,8 +119,8 @@ class Tracker:
 
     def _tidy(self) -> None:
         """Forget what is over: sign-ins by age, then by number of events; then strands of no sign-in."""
-        self._tidied = self._newest
-        old = self._newest - self._keep
+        self._tidied = self.newest
+        old = self.newest - self._keep
         surplus = len(self) - self._limit * _ROOM if len(self) > self._limit else 0
         forgotten: list[Woven] = []
         for latest, id in sorted((woven.latest, id) for id, woven in self._weave.sign_ins.items()):
@@ -121,13 +134,18 @@ class Tracker:
         self._weave.drop(forgotten, unplaced)
 
     def _remember(self, woven: Woven) -> int:
-        """Keeps its keys, and returns how many events it had."""
+        """Keeps its keys, and returns how many events it had. Of events that are told again, because they
+        were not over, the id is one."""
         events = woven.events
+        keys: dict[Key, None] = {}
         for event, _ in events:
-            for key in (("event", event.id), *personal(event)):
-                if key[0] == "event" or self._weave.is_private(key):
-                    self._forgotten[key] = woven.id
-                    self._forgotten.move_to_end(key)
+            if not is_complete(event):
+                keys["event", event.id] = None
+            keys.update(dict.fromkeys(personal(event)))
+        for key in keys:
+            if key[0] == "event" or self._weave.is_private(key):
+                self._forgotten[key] = woven.id
+                self._forgotten.move_to_end(key)
         self._shown.discard(woven.id)
         while len(self._forgotten) > self._remembered:
             self._forgotten.popitem(last=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from lyncgate.signin.attempt import Attempt
 from lyncgate.signin.attempts import put_together_again
 from lyncgate.signin.clocks import SAMPLES, estimate
-from lyncgate.signin.events import DnsQuery, Event
+from lyncgate.signin.events import DnsQuery, Event, TraceLine
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.loose import Loose
 from lyncgate.signin.people import People, local, plain
@@ -49,7 +49,10 @@ class Woven:
 
 
 class Weave:
-    def __init__(self) -> None:
+    """`accounts`: so many are remembered of which no event is held any more. None: all."""
+
+    def __init__(self, accounts: int | None = None) -> None:
+        self._accounts = accounts
         self.events: dict[str, Event] = {}
         self.offsets: dict[str, float] = {}  # origin → seconds that its clock is ahead
         self.sign_ins: dict[str, Woven] = {}  # by id
@@ -176,6 +179,13 @@ class Weave:
             self._forget_strand(one)
             for _, event in one.events:
                 self._drop_event(event)
+        if self._accounts is not None:
+            self._people.trim(self._accounts, self._claimed)
+
+    @property
+    def names(self) -> int:
+        """How many names of people are held."""
+        return self._people.names
 
     def _drop_event(self, event: Event) -> None:
         del self.events[event.id]
@@ -337,8 +347,15 @@ def _is_shared(named: _Named) -> bool:
 
 def _telling(event: Event) -> tuple[bool, int, str]:
     """Orders tellings of one event: the complete one is last."""
-    told = event.outcome if isinstance(event, Exchange) else event.seconds
-    return told is not None, len(repr(event)), repr(event)
+    text = repr(event)
+    return is_complete(event), len(text), text
+
+
+def is_complete(event: Event) -> bool:
+    """Whether all of it was told. How long a line of a trace took is never known."""
+    if isinstance(event, TraceLine):
+        return True
+    return (event.outcome if isinstance(event, Exchange) else event.seconds) is not None
 
 
 def _divide(

@@ -16,6 +16,7 @@ import pytest
 
 from lyncgate.observe.journal import stitching, writer
 from lyncgate.observe.journal.reader import Reader
+from lyncgate.observe.journal.schema import Place
 from lyncgate.policy.policy import MIB, Journal
 from lyncgate.signin.story import SignInOutcome
 from support.journalling import append, ask, journal, kept
@@ -82,7 +83,7 @@ def test_who_is_refused_is_compared_with_how_he_was_let_in_before(
 def test_stitching_begins_anew_now_and_then_and_nobody_notices(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stitching, "BEGUN_ANEW", 50)
+    monkeypatch.setattr(stitching, "NAMES", 20)
     with journal(path) as (made, told):
         now = time.time() - 120
         phones = [list(sign_in(number, now)) for number in range(12)]
@@ -95,6 +96,40 @@ def test_stitching_begins_anew_now_and_then_and_nobody_notices(
         rows = Reader(made.place).list()
         assert [row.outcome for row in rows] == [SignInOutcome.OK] * 12
         assert sorted(told.settled) == sorted(row.id for row in rows)
+
+
+def test_what_stitching_has_no_time_for_waits_in_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory holds no more than is looked at at once, however much comes; nothing is left out in the end."""
+    monkeypatch.setattr(stitching, "FED", 60)
+    monkeypatch.setattr(stitching, "EVERY", 3600.0)
+    with journal(path) as (made, told):
+        assert made.flush()  # one look; the next is in an hour, unless somebody asks
+        sent = append(made, 0, 40)
+        wait_until(lambda: told.written == sent, "not written")
+        tracker = made._stitcher._tracker
+        assert tracker
+        wait_until(lambda: len(tracker) > 0, "nothing is taken in")
+        assert len(tracker) <= 60
+        assert made.flush()
+        assert len(told.settled) == 40
+        sent += append(made, 40, 40)
+        wait_until(lambda: told.written == sent, "not written")
+        assert len(told.settled) < 80
+    assert len(Reader(Place.of(path)).list(limit=100)) == 80, "at the end there is time"
+
+
+def test_a_sign_in_of_which_a_part_waits_in_the_file_is_not_over(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long ago its events were by the clock: it is counted once, and as what it was."""
+    monkeypatch.setattr(stitching, "FED", 7)
+    with journal(path) as (made, told):
+        append(made, 0, 10, started=time.time() - 600)
+        assert made.flush()
+        assert len(told.settled) == 10
+        assert told.outcomes == {SignInOutcome.OK: 10}
 
 
 def test_when_it_is_locked_it_waits_then_drops_and_counts_and_then_goes_on(path: Path) -> None:
@@ -233,8 +268,7 @@ def test_it_is_bounded_by_size_and_the_oldest_make_room(path: Path, monkeypatch:
         oldest = min(int(row.id[:12], 16) for row in rows)
         assert {int(row.id[:12], 16) for row in rows} >= set(range(oldest + 50, 400)), "the newest are kept"
         assert told.dropped == {}
-        made._store.give_back()  # type: ignore[union-attr]
-    assert path.stat().st_size < 4 * MIB
+    assert path.stat().st_size < 4 * MIB  # closed: the write-ahead log is in it
 
 
 def test_in_memory_it_is_small() -> None:

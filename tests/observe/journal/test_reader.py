@@ -178,7 +178,7 @@ def test_what_is_under_way_at_the_end_is_counted_by_who_goes_on(store: Store) ->
     over = dataclasses.replace(made, outcome=SignInOutcome.INCOMPLETE)
     assert store.put([(over, ())], count=False) == []
     assert store.open_sign_ins() == 1
-    assert len(store.unsettled(NOW + 10**6, 100)) == 6
+    assert len(store.unsettled(NOW + 10**6, store.last_seq(), 100)) == 6
     assert store.put([(over, ())]) == [(over, ())]
     assert store.open_sign_ins() == 0
 

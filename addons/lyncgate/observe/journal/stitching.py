@@ -28,12 +28,13 @@ log = logging.getLogger(__name__)
 
 LEASE = 4.0  # seconds until another writer may take over
 RENEW = 1.5
-EVERY = 0.5  # seconds between two looks at what has changed, at least
-IDLE_SHARE = 5.0  # times that a look took before the next one: the event loop shares the interpreter
-FED_AT_ONCE = 2000  # events
+EVERY = 1.0  # seconds between two looks at what has changed, at least
+IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: the event loop shares the interpreter
+FED = 2500  # events between two looks; what is more waits in the file, where it costs no memory
 TRACKED = 20_000  # events held in memory, about 2 kB each
-REMEMBERED = 100_000  # keys of sign-ins that are no longer tracked, about 200 bytes each
-BEGUN_ANEW = 300_000  # events: what a tracker learns of names only grows, and names come from outside
+REMEMBERED = 20_000  # keys of sign-ins that are no longer tracked, about 300 bytes each
+ACCOUNTS = 5000  # of which it is remembered whose they are, about 600 bytes each
+NAMES = 100_000  # with more, stitching begins anew: one connection may bring any number from outside
 AROUND = 100  # sign-ins that diagnosis may compare with
 EARLIER = 3  # and so many of the same user, of those who are refused
 COMPLAIN_EVERY = 60.0  # seconds
@@ -49,7 +50,7 @@ class Stitcher:
         self._until = 0.0  # the lease's end, Unix seconds
         self._tracker: Tracker | None = None  # None: somebody else stitches
         self._seq = 0  # of the last event that the tracker has
-        self._fed = 0  # events that it was given
+        self._fed = 0  # events that it was given since the last look
         self._look_at = 0.0  # monotonic
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
@@ -62,28 +63,25 @@ class Stitcher:
 
     def step(self, store: Store, now: float, *, at_once: bool = False) -> bool:
         """Take in what was written since, and write the sign-ins that it changed. `at_once`: look at them
-        though the last look was just now. True if there are more events to take in."""
+        though the last look was just now. True if there is more to do at once."""
         if not self._lead(store, now) or self._tracker is None:
             return False
-        events = store.events_after(self._seq, FED_AT_ONCE)
-        for seq, event in events:
-            if event:
-                self._feed(self._tracker, event)
-            self._seq = seq
-        self._fed += len(events)
-        more = len(events) == FED_AT_ONCE
-        if at_once or time.monotonic() >= self._look_at:
-            begun = time.monotonic()
-            self._look(self._tracker, store, now)
-            took = time.monotonic() - begun
-            self._look_at = begun + max(EVERY, IDLE_SHARE * took)
+        self._take_in(self._tracker, store)
+        more = False
+        if looked := at_once or time.monotonic() >= self._look_at:
+            more, self._fed = self._fed >= FED, 0
+            begun, used = time.monotonic(), time.thread_time()
+            # Of what waits in the file we don't know whose end it is: nothing is over yet by the clock.
+            self._look(self._tracker, store, min(now, self._tracker.newest) if more else now)
+            used = time.thread_time() - used
+            self._look_at = begun + max(EVERY, IDLE_SHARE * used)
         if self._pending or self._gone:
             settled = store.put(self._pending.values(), self._gone)
             self._pending.clear()
             self._gone.clear()
             for sign_in, findings in settled:
                 self._observer.sign_in_settled(sign_in, findings)
-        if self._fed >= BEGUN_ANEW:
+        if looked and self._tracker and self._tracker.names > NAMES:
             self._tracker = None
         return more
 
@@ -109,12 +107,20 @@ class Stitcher:
                 return False
             self._until = now + LEASE
         if self._tracker is None and time.monotonic() - self._failed > RESUME_AFTER:
-            seq = store.last_seq()
-            tracker = Tracker(limit=TRACKED, remembered=REMEMBERED)
-            for event in store.unsettled(now - KEEP, TRACKED):
+            seq = self._seq or store.last_seq()  # what is behind may be more than fits into memory
+            tracker = Tracker(limit=TRACKED, remembered=REMEMBERED, accounts=ACCOUNTS)
+            for event in store.unsettled(now - KEEP, seq, TRACKED):
                 self._feed(tracker, event)
             self._tracker, self._seq, self._fed = tracker, seq, 0
         return True
+
+    def _take_in(self, tracker: Tracker, store: Store) -> None:
+        """So many events that one look is short, and so is the time until more are written."""
+        for seq, event in store.events_after(self._seq, FED - self._fed) if self._fed < FED else ():
+            if event:
+                self._feed(tracker, event)
+            self._seq = seq
+            self._fed += 1
 
     def _feed(self, tracker: Tracker, event: Event) -> None:
         try:

@@ -82,16 +82,17 @@ class Store:
     def last_seq(self) -> int:
         return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
-    def unsettled(self, since: float, limit: int) -> list[Event]:
+    def unsettled(self, since: float, seq: int, limit: int) -> list[Event]:
         """What a stitcher must know to go on: the events of sign-ins that are not counted, or ended after
-        `since` (Unix seconds), and later ones that belong to none. The last `limit`, in order of writing."""
+        `since` (Unix seconds), and later ones that belong to none. The last `limit` up to `seq`, in order of
+        writing."""
         found = self._connection.execute(
             "SELECT event FROM events WHERE seq IN ("
             "SELECT seq FROM events WHERE belongs = 0 AND at >= :since UNION "
             "SELECT seq FROM signins JOIN joined ON signin = signins.id "
             "JOIN events ON events.id = joined.event WHERE counted = 0 OR ended >= :since) "
-            "ORDER BY seq DESC LIMIT :limit",
-            {"since": since, "limit": limit},
+            "AND seq <= :seq ORDER BY seq DESC LIMIT :limit",
+            {"since": since, "seq": seq, "limit": limit},
         )
         return [event for (line,) in reversed(found.fetchall()) if (event := rows.event(line))]
 

@@ -33,6 +33,7 @@ BUFFERED_EVENTS = 20_000  # about 40 MB: half a minute of the fastest edge
 BATCH = 2000  # events a transaction
 GATHER = 0.1  # seconds that an event may wait for company
 PRUNE_EVERY = 5.0  # seconds
+STITCH_AT_END = 5.0  # seconds, if stitching is behind
 RETRY_AFTER = 1.0  # seconds until a disk that failed is tried again
 WAL_WANTED = 16 * policy.MIB  # of write-ahead log; more only while a reader holds it
 WAL_MOST = 256 * policy.MIB  # with more nothing is written until the reader is gone
@@ -176,14 +177,19 @@ class Journal:
         return more
 
     def _write(self, store: Store) -> bool:
-        if not self._batch:
-            self._take()
-        if self._batch:
-            store.add_events(self._batch, {})
-            self._observer.journaled(len(self._batch))
-            self._batch.clear()
-        self._batch_since = None
-        return bool(self._events)
+        """All that has gathered, before anything else is done: what is in the file can't be lost, and
+        stitching reads it there. True if there is more already."""
+        for _ in range(max(1, self._limit // BATCH)):
+            if not self._batch:
+                self._take()
+            if self._batch:
+                store.add_events(self._batch, {})
+                self._observer.journaled(len(self._batch))
+                self._batch.clear()
+            self._batch_since = None
+            if not self._events:
+                return False
+        return True
 
     def _take(self) -> None:
         """Move events from the buffer to the batch, as lines."""
@@ -278,7 +284,10 @@ class Journal:
 
     def _end(self) -> bool:
         if self._store:
-            self._stitcher.step(self._store, self._clock(), at_once=True)
+            until = time.monotonic() + STITCH_AT_END
+            while self._stitcher.step(self._store, self._clock(), at_once=True):
+                if time.monotonic() > until:  # whoever goes on does the rest
+                    break
             self._stitcher.stop(self._store)
             self._store.close()
         return False

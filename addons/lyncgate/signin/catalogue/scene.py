@@ -63,7 +63,12 @@ class Scene:
 
     def under(self, *prefixes: str) -> list[Exchange]:
         """The exchanges with these paths (lower case) and what lies below them."""
-        return [x for x in self.exchanges if any((x.path + "/").startswith(f"{p}/") for p in prefixes)]
+        wanted = tuple(f"{prefix}/" for prefix in prefixes)
+        return [exchange for path, exchange in self._paths if path.startswith(wanted)]
+
+    @functools.cached_property
+    def _paths(self) -> list[tuple[str, Exchange]]:
+        return [(f"{exchange.path}/", exchange) for exchange in self.exchanges]
 
     @functools.cached_property
     def roots(self) -> list[Exchange]:
