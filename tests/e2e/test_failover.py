@@ -133,13 +133,18 @@ def test_a_member_killed_during_a_thousand_requests(members: Members) -> None:
 
     # Nothing came twice, by the members' own count; tried twice is what no member had seen.
     seen = collections.Counter(itertools.chain(*received.values()))
-    assert max(seen.values()) == 1
+    # But for what may be asked twice, if the connection was kept and ended without a byte of an answer.
+    twice = [method for (method, _), times in seen.items() if times > 1]
+    assert set(twice) <= {"GET"}
+    assert max(seen.values()) <= 2
+    assert len(twice) <= CONNECTIONS
     assert len(seen) >= REQUESTS - len(lost)
     moved = [record for record in records.values() if record["attempts"] > 1]
     assert moved
     for record in moved:
         assert (record["attempts"], record["member"], record["outcome"]) == (2, "fe02", "ok")
-        assert not [target for _, target in received["fe01"] if target.startswith(f"{record['path']}?")]
+        came = [target for method, target in received["fe01"] if target.startswith(f"{record['path']}?")]
+        assert not came or record["method"] == "GET"
 
 
 def test_a_member_that_comes_back(members: Members) -> None:

@@ -116,6 +116,8 @@ class Relay:
         incoming, transit, upstream = self.incoming, self.transit, self.upstream
         if self._sent or self.over:
             return
+        if upstream is not None and not upstream.established:
+            upstream = None
         if upstream is None and transit.answer is None and not self.answer_whole:
             return  # there will be a connection, or an end
         parts: list[bytes] = []
