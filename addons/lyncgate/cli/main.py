@@ -26,10 +26,12 @@ COMMANDS = (
     "lab",
     "phone",
     "probe",
+    "reload",
     "schema",
     "serve",
     "signin",
     "signins",
+    "upgrade",
 )
 
 

@@ -26,6 +26,7 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.listeners import mode_specs_of
 from lyncgate.engine.sockets import Place, Sockets
+from lyncgate.engine.tls.ticketkeys import TicketKeyRing
 from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class EdgeMaster(Master):
         self.addons.add(self.proxyserver, edge)
         self.options.update(**proxy_options(edge.edge.policy))
         self.sockets = Sockets()
+        self.ticket_keys = TicketKeyRing()
 
     async def start(self, sockets: Sockets | None = None) -> None:
         """Open all listeners, on `sockets` where they have some. Raises StartError, with none of them open,

@@ -49,6 +49,7 @@ class Reloader:
         self._files = first.files
         self._version = first.policy.version
         self._lock = asyncio.Lock()
+        self.problems: tuple[str, ...] = ()  # of the last load
         observer.reload(True, time.time(), self._version)
 
     async def reload(self) -> bool:
@@ -57,26 +58,36 @@ class Reloader:
             try:
                 loaded = await asyncio.to_thread(read_rules, self._path)
             except OSError as error:
-                log.error("rules not adopted: %s", error)
-                return self._bad()
+                return self._bad(str(error))
             self._files = loaded.files or self._files
             if loaded.policy is None:
-                for problem in loaded.problems:
-                    log.error("rules not adopted: %s", problem)
-                return self._bad()
+                return self._bad(*map(str, loaded.problems))
             if loaded.policy.version != self._version:
                 try:
                     await self._adopt(loaded.policy)
                 except (OSError, SSL.Error, StartError) as error:
-                    log.error("rules not adopted: %s", error)
-                    return self._bad()
+                    return self._bad(str(error))
                 self._version = loaded.policy.version
                 log.info("rules adopted, version %s", self._version)
             # Also when nothing changed: a bad file that was put back is good again.
+            self.problems = ()
             self._observer.reload(True, time.time(), self._version)
             return True
 
-    def _bad(self) -> bool:
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What the rules read last depend on, beside rules.yaml."""
+        return self._files
+
+    @property
+    def version(self) -> str:
+        """Of the rules in force."""
+        return self._version
+
+    def _bad(self, *problems: str) -> bool:
+        self.problems = problems
+        for problem in problems:
+            log.error("rules not adopted: %s", problem)
         self._observer.reload(False, time.time(), self._version)
         return False
 

@@ -96,6 +96,10 @@ class Metrics:
         """Everything as it is now, this process's own metrics included."""
         return [*self._families.snapshots(), *merged([process_snapshots(), self._gone])]
 
+    async def scraped(self) -> CollectorRegistry:
+        """Of one process there is nothing to gather."""
+        return self.registry
+
     def absorb(self, snapshots: Iterable[Snapshot]) -> None:
         """A process is gone: what it counted stays, so that no counter goes back."""
         others = self._families.absorb(snapshots)
