@@ -23,6 +23,7 @@ from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY = 1000  # milliseconds
 SETTLE = 200  # milliseconds without a further change before files are read
 
 
@@ -98,20 +99,48 @@ class Reloader:
     async def watch(self) -> None:
         """Reload whenever a file that the rules depend on changes. Runs until cancelled.
 
-        Folders are watched, not files: editors and Kubernetes replace files by renaming.
+        Folders are watched, not files: editors and Kubernetes replace files by renaming. They are looked at
+        now and then as well, for changes while a watch begins, and for file systems that tell nobody.
         """
+        seen = self._looks()
+        if await self._is_old():
+            await self.reload()
         while True:
             files = self._watched
-            async for _ in watchfiles.awatch(
+            async for changes in watchfiles.awatch(
                 *_folders(files),
                 watch_filter=_Relevant(files),
                 debounce=SETTLE * 4,
                 step=SETTLE,
                 recursive=False,
+                rust_timeout=LOOK_EVERY,
+                yield_on_timeout=True,
             ):
-                await self.reload()
+                before, seen = seen, self._looks()
+                if changes or seen != before:
+                    await self.reload()
                 if self._watched != files:
                     break  # other folders now
+
+    async def _is_old(self) -> bool:
+        """Whether the rules were changed after they were read and before anybody watched."""
+        try:
+            loaded = await asyncio.to_thread(read_rules, self._path)
+        except OSError:
+            return True
+        return loaded.policy is None or loaded.policy.version != self._version
+
+    def _looks(self) -> tuple[object, ...]:
+        """Of each file what changes when it does."""
+        return tuple(map(_look, self._watched))
+
+
+def _look(file: Path) -> object:
+    try:
+        status = file.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _folders(files: tuple[Path, ...]) -> set[Path]:
