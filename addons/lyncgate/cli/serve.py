@@ -13,7 +13,8 @@ import typer
 from lyncgate.cli.rules import show_problems
 from lyncgate.engine.master import StartError
 from lyncgate.engine.rules import read_rules
-from lyncgate.engine.supervisor.supervisor import Started, Supervisor
+from lyncgate.engine.supervisor.begin import Started
+from lyncgate.engine.supervisor.supervisor import Supervisor
 
 
 def serve(

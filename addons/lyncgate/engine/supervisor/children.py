@@ -53,7 +53,8 @@ class Children:
         heard: Heard,
         ended: EndedCall,
     ) -> Child:
-        """Fork one that does `run`. `close`: in it, whatever of the supervisor's it must not keep open."""
+        """Fork one that does `run`. `close`: in it, whatever of the supervisor's it must not keep open.
+        Raises OSError."""
         ours, theirs = Channel.pair()
 
         def prepare() -> None:
@@ -63,8 +64,13 @@ class Children:
             self._reactor.close()
             close()
 
-        pid = process.fork(name, prepare, lambda: run(Channel(theirs)))
-        theirs.close()
+        try:
+            pid = process.fork(name, prepare, lambda: run(Channel(theirs)))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         child = Child(name, pid, Channel(ours))
         self._children[child] = (heard, ended)
         self._follow(child)

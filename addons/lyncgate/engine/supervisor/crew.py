@@ -197,10 +197,14 @@ class Crew:
         def run(channel: Channel) -> int:
             return run_worker(channel, policy, dealt, tickets)
 
+        name = f"worker {slot.number}"
+        try:
+            slot.child = self._children.spawn(name, run, close=close, heard=self._heard, ended=self._ended)
+        except OSError as error:  # no memory, or as many processes as may be
+            log.error("%s can't be started, tried again in %g s: %s", name, LONGEST_PAUSE, error)
+            slot.timer = self._reactor.later(LONGEST_PAUSE, lambda: self._spawn(slot))
+            return
         slot.dealt = dealt
-        slot.child = self._children.spawn(
-            f"worker {slot.number}", run, close=close, heard=self._heard, ended=self._ended
-        )
 
     def _heard(self, child: Child, message: object) -> None:
         match message:

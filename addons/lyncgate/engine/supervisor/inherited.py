@@ -86,7 +86,8 @@ def _from_edge(policy: Policy, descriptor: int) -> Inherited:
     admin = None if content["admin"] is None else _socket(content["admin"])
     if content["ready"] is not None:
         os.set_inheritable(content["ready"], False)
-    if admin and not _is_at(admin, policy.admin.bind):
+    wanted = policy.admin.bind
+    if admin and not _is_at(admin, wanted, any_port=wanted is not None and wanted[1] == 0):
         admin.close()
         admin = None
     taken = _for(policy, given)
@@ -142,11 +143,14 @@ def _place(policy: Policy, one: socket.socket, name: str) -> Place | None:
     return at[0] if at else None
 
 
-def _is_at(one: socket.socket, where: tuple[str, int] | None) -> bool:
+def _is_at(one: socket.socket, where: tuple[str, int] | None, *, any_port: bool = False) -> bool:
+    """`any_port`: the rules leave it to the system."""
     if where is None or one.family not in (socket.AF_INET, socket.AF_INET6):
         return False
     host, port, *_ = one.getsockname()
-    return where[1] in (0, port) and socket.inet_pton(one.family, host) == _packed(one.family, where[0])
+    return (any_port or where[1] == port) and socket.inet_pton(one.family, host) == _packed(
+        one.family, where[0]
+    )
 
 
 def _packed(family: int, host: str) -> bytes | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import selectors
 import signal
 import socket
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 Call = Callable[[], None]
+
+log = logging.getLogger(__name__)
 
 
 class Timer:
@@ -84,15 +87,23 @@ class Reactor:
         for key, events in self._selector.select(wait):
             readable, writable = key.data
             if events & selectors.EVENT_WRITE and writable is not None:
-                writable()
+                _guarded(writable)
             if events & selectors.EVENT_READ and key.fileobj in self._selector.get_map():
-                readable()
+                _guarded(readable)
         while self._timers and self._timers[0][0] <= time.monotonic():
             _, _, timer = heapq.heappop(self._timers)
             if timer.call:
-                timer.call()
+                _guarded(timer.call)
 
     def _signalled(self) -> None:
         for number in self._woken.recv(4096):
             if call := self._signals.get(number):
-                call()
+                _guarded(call)
+
+
+def _guarded(call: Call) -> None:
+    """A fault of ours in one thing must not end all that the supervisor sees to."""
+    try:
+        call()
+    except Exception:
+        log.exception("supervisor")

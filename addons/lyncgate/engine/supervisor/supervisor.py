@@ -6,14 +6,12 @@ asyncio's: it forks whenever a worker is to be replaced.
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import itertools
 import logging
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +20,7 @@ from lyncgate.engine.master import StartError, require_versions
 from lyncgate.engine.supervisor import process
 from lyncgate.engine.supervisor.adminprocess import run_admin
 from lyncgate.engine.supervisor.asking import Asking
-from lyncgate.engine.supervisor.bank import open_socket
+from lyncgate.engine.supervisor.begin import Started, admin_socket, worker_count
 from lyncgate.engine.supervisor.channel import Channel
 from lyncgate.engine.supervisor.children import Child, Children
 from lyncgate.engine.supervisor.control import Control, Reply
@@ -51,26 +49,11 @@ from lyncgate.engine.tls.ticketkeys import KEY_BYTES
 from lyncgate.observe.admin import Readiness
 from lyncgate.observe.metrics import Metrics, WorkerState
 from lyncgate.policy.load import Loaded
-from lyncgate.policy.policy import Policy
 
 ANSWERS_WITHIN = 1.0  # seconds: a worker that hangs must not keep a scrape waiting
 TICKETS_LAST = 12 * 3600.0  # seconds until session ticket keys are renewed
 
 log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Started:
-    """`addresses`: listener name -> (host, port) pairs; `admin`: likewise."""
-
-    addresses: dict[str, list[tuple[str, int]]]
-    admin: tuple[str, int] | None
-    version: str
-
-
-def worker_count(policy: Policy) -> int:
-    """`auto` are the cores that this process may run on."""
-    return policy.workers or len(os.sched_getaffinity(0))
 
 
 class Supervisor:
@@ -130,14 +113,14 @@ class Supervisor:
         self._reactor.on_signal(signal.SIGCHLD, self._child_ended)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._reactor.on_signal(number, self._stop)
-        self._reactor.on_signal(signal.SIGHUP, self._hang_up)
+        self._reactor.on_signal(signal.SIGHUP, lambda: self._hang_up(_unheard))
         self._reactor.on_signal(signal.SIGUSR2, lambda: self._begin_upgrade(_unheard))
         self._ready = given.ready
         policy = self._scratch.policy(self._policy)
         size = worker_count(policy)
         bank = given.bank.prepared(policy, size)
-        self._admin_socket = given.admin or _admin_socket(policy)
-        self._control = Control(self._reactor, {"reload": self._reload, "upgrade": self._begin_upgrade})
+        self._admin_socket = given.admin or admin_socket(policy)
+        self._control = Control(self._reactor, {"reload": self._hang_up, "upgrade": self._begin_upgrade})
         tickets = given.tickets or secrets.token_bytes(KEY_BYTES)
         self._crew = Crew(
             self,
@@ -305,11 +288,8 @@ class Supervisor:
         host, port, *_ = self._admin_socket.getsockname()
         return host, port
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, reply: Reply) -> None:
         self._crew.tell(Reopen())
-        self._reload(_unheard)
-
-    def _reload(self, reply: Reply) -> None:
         if self._stopping or self._admin is None:
             why = "the edge is stopping" if self._stopping else "the admin process is being started again"
             log.error("rules not read: %s", why)
@@ -331,6 +311,8 @@ class Supervisor:
             self._reactor.stop()
             return
         log.info("stopping: no new connections, exchanges in flight may end")
+        if self._upgrade is not None:
+            self._upgrade.cancel()
         self._notifier.stopping()
         self._end()
 
@@ -383,13 +365,3 @@ class Supervisor:
 
 def _unheard(said: object) -> None:
     """Who sends a signal hears nothing; the log says it."""
-
-
-def _admin_socket(policy: Policy) -> socket.socket | None:
-    if policy.admin.bind is None:
-        return None
-    host, port = policy.admin.bind
-    try:
-        return open_socket(host, port)
-    except OSError as error:
-        raise StartError(f"admin listener {host}:{port}: {error.strerror}") from error

@@ -64,6 +64,13 @@ class Upgrade:
         status = self.process.wait()
         self._done(None, f"the new edge ended with status {status} before it served")
 
+    def cancel(self) -> None:
+        """This edge is to stop, so the next one is not to start."""
+        self._end()
+        self.process.kill()
+        self.process.wait()
+        self._done(None, "this edge was told to stop")
+
     def _late(self) -> None:
         self._end()
         self.process.kill()
