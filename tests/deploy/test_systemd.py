@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from lyncgate.policy.policy import Timeouts
 from support.requirements import require
 
@@ -55,10 +57,33 @@ def test_stopping_leaves_time_to_drain() -> None:
     assert int(seconds) >= Timeouts().drain + 10
 
 
-def test_rules_are_checked_before_start_and_before_reload() -> None:
-    check = "/opt/lyncgate/bin/lyncgate check /etc/lyncgate/rules.yaml"
-    assert settings("ExecStartPre") == [check]
-    assert settings("ExecReload") == [check, "/bin/kill -HUP $MAINPID"]
+def test_rules_are_checked_before_start_and_a_reload_says_how_it_went() -> None:
+    assert settings("ExecStartPre") == ["/opt/lyncgate/bin/lyncgate check /etc/lyncgate/rules.yaml"]
+    assert settings("ExecReload") == ["/opt/lyncgate/bin/lyncgate reload --pid $MAINPID"]
+
+
+def test_systemd_hears_that_it_serves_and_only_the_supervisor_is_told_to_stop() -> None:
+    assert settings("Type") == ["notify"]
+    assert settings("KillMode") == ["mixed"]
+    assert "AF_UNIX" in settings("RestrictAddressFamilies")[0].split()
+
+
+def test_the_socket_unit_opens_what_the_template_of_the_rules_binds(tmp_path: Path) -> None:
+    analyze = require("systemd-analyze", "systemd")
+    socket = HERE / "lyncgate.socket"
+    listeners = yaml.safe_load((HERE.parents[1] / "rules.yaml").read_text())["listeners"].values()
+    opened = re.findall(r"^ListenStream=(.*)$", socket.read_text(), re.MULTILINE)
+    assert opened == [address for listener in listeners for address in listener["bind"]]
+    (tmp_path / socket.name).write_text(socket.read_text())
+    (tmp_path / UNIT.name).write_text(UNIT.read_text().replace("/opt/lyncgate/bin/lyncgate", "/bin/true"))
+    result = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=no", tmp_path / socket.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about_us = [line for line in result.stderr.splitlines() if "lyncgate" in line]
+    assert (result.returncode, about_us) == (0, [])
 
 
 def test_no_capability_but_low_ports() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lyncgate.observe.log_writer import LogWriter
+from lyncgate.observe.log_writer import LogWriter, _atomic
 
 
 class Drops:
@@ -133,7 +136,7 @@ def test_a_line_cut_by_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> No
     script = f"""
 import resource, signal, sys, threading
 sys.path.insert(0, {str(Path(__file__).parents[2] / "addons")!r})
-from lyncgate.observe.log_writer import LogWriter
+from lyncgate.observe.log_writer import LogWriter, _atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 lost, seen = [], threading.Event()
 log = LogWriter({str(tmp_path / "log")!r}, str, lambda count: (lost.append(count), seen.set()))
@@ -159,3 +162,16 @@ def test_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     log.close()
     assert capfd.readouterr().out == "hello\n"
     os.fstat(1)  # still open
+
+
+@given(st.lists(st.integers(0, 9000), min_size=1, max_size=20))
+def test_a_pipe_gets_whole_lines_in_pieces_that_nobody_can_cut(sizes: list[int]) -> None:
+    """Several workers write one pipe: the system keeps a write of PIPE_BUF together, not more."""
+    batch = memoryview(b"".join(b"x" * size + b"\n" for size in sizes))
+    pieces, done = [], 0
+    while done < len(batch):
+        pieces.append(bytes(_atomic(batch[done:])))
+        done += len(pieces[-1])
+    assert b"".join(pieces) == bytes(batch)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert all(len(piece) <= select.PIPE_BUF or piece.count(b"\n") == 1 for piece in pieces)

@@ -50,6 +50,11 @@ def wait_until(
         select.select([], [], [], 0.02)
 
 
+def children(pid: int) -> list[int]:
+    """Of a process, in the order in which they began."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 class Process:
     """A command that runs until it is told to stop, and says one line of JSON when it is ready."""
 
@@ -80,21 +85,31 @@ class Process:
 
     @property
     def rss(self) -> int:
-        """Resident memory in bytes."""
+        """Resident memory in bytes, its children's included."""
         return self._status("VmRSS")
 
     @property
     def peak_rss(self) -> int:
-        """The most it ever was, in bytes, or since `forget_peak`."""
+        """The most it ever was, in bytes, or since `forget_peak`; its children's included."""
         return self._status("VmHWM")
 
     def forget_peak(self) -> None:
         """Let `peak_rss` begin anew (proc_pid_clear_refs(5))."""
-        Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5")
+        for pid in self.pids:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    @property
+    def pids(self) -> list[int]:
+        """Its own process id and its children's."""
+        return [self.popen.pid, *children(self.popen.pid)]
 
     def _status(self, field: str) -> int:
-        status = Path(f"/proc/{self.popen.pid}/status").read_text()
-        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(field))
+        return sum(
+            int(line.split()[1]) * 1024
+            for pid in self.pids
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if line.startswith(field)
+        )
 
     def kill(self) -> None:
         """kill -9, and wait."""

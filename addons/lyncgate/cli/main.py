@@ -27,10 +27,12 @@ COMMANDS = (
     "lab",
     "phone",
     "probe",
+    "reload",
     "schema",
     "serve",
     "signin",
     "signins",
+    "upgrade",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import resource
@@ -14,8 +13,8 @@ import typer
 from lyncgate.cli.rules import show_problems
 from lyncgate.engine.master import Engine, StartError
 from lyncgate.engine.rules import read_rules
-from lyncgate.engine.serve import Running
-from lyncgate.engine.serve import serve as serve_edge
+from lyncgate.engine.supervisor.begin import Started
+from lyncgate.engine.supervisor.supervisor import Supervisor
 
 
 def serve(
@@ -27,8 +26,12 @@ def serve(
     as_json: Annotated[
         bool, typer.Option("--json", help="Say where it listens in one line of JSON.")
     ] = False,
+    pid_file: Annotated[
+        Path | None, typer.Option(help="Write the process id there once it serves, for those who signal.")
+    ] = None,
 ) -> None:
-    """Serve by rules.yaml. SIGHUP or a changed file reloads it; SIGTERM lets exchanges end, then stops."""
+    """Serve by rules.yaml. SIGHUP or a changed file reloads it; SIGTERM lets exchanges end, then stops;
+    SIGUSR2 starts the program anew in its place."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     # mitmproxy quotes what clients sent, credentials included, in messages below an error.
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)
@@ -41,15 +44,16 @@ def serve(
     if loaded.policy is None:
         raise typer.Exit(1)
 
-    def started(running: Running) -> None:
+    def started(running: Started) -> None:
         typer.echo(_json(running) if as_json else _text(rules, running), err=not as_json)
 
     _allow_open_files()
     try:
-        asyncio.run(serve_edge(rules, loaded, started, engine))
+        status = Supervisor(rules, loaded, started=started, pid_file=pid_file, engine=engine).run()
     except StartError as error:
         typer.echo(f"lyncgate: {error}", err=True)
         raise typer.Exit(1) from None
+    raise typer.Exit(status)
 
 
 def _allow_open_files() -> None:
@@ -58,12 +62,12 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _json(running: Running) -> str:
+def _json(running: Started) -> str:
     return json.dumps({"listeners": running.addresses, "admin": running.admin})
 
 
-def _text(rules: Path, running: Running) -> str:
-    lines = [f"serving by {rules}, version {running.master.edge.edge.policy.version}"]
+def _text(rules: Path, running: Started) -> str:
+    lines = [f"serving by {rules}, version {running.version}"]
     for name, addresses in running.addresses.items():
         lines.extend(f"  {name:8} {host}:{port}" for host, port in addresses)
     if running.admin:

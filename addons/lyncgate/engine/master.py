@@ -28,6 +28,7 @@ from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.lane.lane import Lane
 from lyncgate.engine.listeners import mode_specs_of
 from lyncgate.engine.sockets import Place, Sockets
+from lyncgate.engine.tls.ticketkeys import TicketKeyRing
 from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,9 @@ class EdgeMaster(Master):
         self.addons.add(self.proxyserver, edge)
         self.options.update(**proxy_options(edge.edge.policy))
         self.sockets = Sockets()
+        self.ticket_keys = TicketKeyRing()
         loop = asyncio.get_running_loop()
-        self.lane = Lane(edge.course, loop) if engine is Engine.LANE else None
+        self.lane = Lane(edge.course, loop, self.ticket_keys) if engine is Engine.LANE else None
 
     async def start(self, sockets: Sockets | None = None) -> None:
         """Open all listeners, on `sockets` where they have some. Raises StartError, with none of them open,

@@ -23,6 +23,7 @@ from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY = 1000  # milliseconds
 SETTLE = 200  # milliseconds without a further change before files are read
 
 
@@ -49,6 +50,7 @@ class Reloader:
         self._files = first.files
         self._version = first.policy.version
         self._lock = asyncio.Lock()
+        self.problems: tuple[str, ...] = ()  # of the last load
         observer.reload(True, time.time(), self._version)
 
     async def reload(self) -> bool:
@@ -57,26 +59,36 @@ class Reloader:
             try:
                 loaded = await asyncio.to_thread(read_rules, self._path)
             except OSError as error:
-                log.error("rules not adopted: %s", error)
-                return self._bad()
+                return self._bad(str(error))
             self._files = loaded.files or self._files
             if loaded.policy is None:
-                for problem in loaded.problems:
-                    log.error("rules not adopted: %s", problem)
-                return self._bad()
+                return self._bad(*map(str, loaded.problems))
             if loaded.policy.version != self._version:
                 try:
                     await self._adopt(loaded.policy)
                 except (OSError, SSL.Error, StartError) as error:
-                    log.error("rules not adopted: %s", error)
-                    return self._bad()
+                    return self._bad(str(error))
                 self._version = loaded.policy.version
                 log.info("rules adopted, version %s", self._version)
             # Also when nothing changed: a bad file that was put back is good again.
+            self.problems = ()
             self._observer.reload(True, time.time(), self._version)
             return True
 
-    def _bad(self) -> bool:
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What the rules read last depend on, beside rules.yaml."""
+        return self._files
+
+    @property
+    def version(self) -> str:
+        """Of the rules in force."""
+        return self._version
+
+    def _bad(self, *problems: str) -> bool:
+        self.problems = problems
+        for problem in problems:
+            log.error("rules not adopted: %s", problem)
         self._observer.reload(False, time.time(), self._version)
         return False
 
@@ -87,20 +99,48 @@ class Reloader:
     async def watch(self) -> None:
         """Reload whenever a file that the rules depend on changes. Runs until cancelled.
 
-        Folders are watched, not files: editors and Kubernetes replace files by renaming.
+        Folders are watched, not files: editors and Kubernetes replace files by renaming. They are looked at
+        now and then as well, for changes while a watch begins, and for file systems that tell nobody.
         """
+        seen = self._looks()
+        if await self._is_old():
+            await self.reload()
         while True:
             files = self._watched
-            async for _ in watchfiles.awatch(
+            async for changes in watchfiles.awatch(
                 *_folders(files),
                 watch_filter=_Relevant(files),
                 debounce=SETTLE * 4,
                 step=SETTLE,
                 recursive=False,
+                rust_timeout=LOOK_EVERY,
+                yield_on_timeout=True,
             ):
-                await self.reload()
+                before, seen = seen, self._looks()
+                if changes or seen != before:
+                    await self.reload()
                 if self._watched != files:
                     break  # other folders now
+
+    async def _is_old(self) -> bool:
+        """Whether the rules were changed after they were read and before anybody watched."""
+        try:
+            loaded = await asyncio.to_thread(read_rules, self._path)
+        except OSError:
+            return True
+        return loaded.policy is None or loaded.policy.version != self._version
+
+    def _looks(self) -> tuple[object, ...]:
+        """Of each file what changes when it does."""
+        return tuple(map(_look, self._watched))
+
+
+def _look(file: Path) -> object:
+    try:
+        status = file.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _folders(files: tuple[Path, ...]) -> set[Path]:

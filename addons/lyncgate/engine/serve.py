@@ -6,9 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from lyncgate.edge.records import Sink
@@ -23,8 +21,6 @@ from lyncgate.observe.metrics import Metrics
 from lyncgate.observe.pages.site import Pages
 from lyncgate.policy.load import Loaded
 from lyncgate.policy.policy import Policy
-
-log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(slots=True)
@@ -70,29 +66,6 @@ async def running_edge(
             body.master.addresses(),
             admin_at,
         )
-
-
-async def serve(
-    path: Path, first: Loaded, started: Callable[[Running], None], engine: Engine = Engine.LANE
-) -> None:
-    """Serve until SIGTERM or SIGINT. SIGHUP reloads the rules and reopens the access log."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    async with running_edge(path, first, engine=engine) as running:
-        reloads: set[asyncio.Task[bool]] = set()
-
-        def hang_up() -> None:
-            running.access_log.reopen()
-            task = loop.create_task(running.reloader.reload(), name="reload")
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
-        started(running)
-        await stop.wait()
-        log.info("stopping: no new connections, exchanges in flight may end")
 
 
 async def _start_admin(admin: Admin, policy: Policy) -> tuple[str, int] | None:

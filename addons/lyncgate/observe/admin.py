@@ -11,15 +11,16 @@ import asyncio
 import dataclasses
 import http
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import tornado.httpserver
 import tornado.netutil
 import tornado.web
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from lyncgate.observe.metrics import Metrics
 from lyncgate.observe.pages.site import Pages
 
 
@@ -33,10 +34,19 @@ class Readiness:
     details: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
+class Scraped(Protocol):
+    """What is asked at each /metrics."""
+
+    async def scraped(self) -> CollectorRegistry: ...
+
+
+Ready = Callable[[], Readiness | Awaitable[Readiness]]
+
+
 class Admin:
     """`ready` is asked at each /readyz; `pages`: those about sign-ins. Start it on the running loop."""
 
-    def __init__(self, metrics: Metrics, ready: Callable[[], Readiness], pages: Pages | None = None) -> None:
+    def __init__(self, metrics: Scraped, ready: Ready, pages: Pages | None = None) -> None:
         application = tornado.web.Application(
             [
                 (r"/metrics", _MetricsPage, {"metrics": metrics}),
@@ -54,9 +64,13 @@ class Admin:
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which is a free one if `port` is 0. Raises OSError."""
         sockets = tornado.netutil.bind_sockets(port, host)
-        self._server.add_sockets(sockets)
+        self.start_on(sockets)
         bound: int = sockets[0].getsockname()[1]
         return bound
+
+    def start_on(self, sockets: Iterable[socket.socket]) -> None:
+        """Listen on sockets that somebody else made. They are closed with this."""
+        self._server.add_sockets(sockets)
 
     async def stop(self) -> None:
         """Listen no more and close what is open."""
@@ -100,11 +114,12 @@ class _HealthPage(_Page):
 
 
 class _ReadyPage(_Page):
-    def initialize(self, ready: Callable[[], Readiness]) -> None:
+    def initialize(self, ready: Ready) -> None:
         self._ready = ready
 
     async def get(self) -> None:
-        readiness = self._ready()
+        answer = self._ready()
+        readiness = answer if isinstance(answer, Readiness) else await answer
         self.set_status(200 if readiness.ready else 503)
         self.set_header("Content-Type", "application/json")
         page = {"ready": readiness.ready, "reasons": readiness.reasons, "details": dict(readiness.details)}
@@ -112,12 +127,12 @@ class _ReadyPage(_Page):
 
 
 class _MetricsPage(_Page):
-    def initialize(self, metrics: Metrics) -> None:
+    def initialize(self, metrics: Scraped) -> None:
         self._metrics = metrics
 
     async def get(self) -> None:
         encode, content_type = choose_encoder(self.request.headers.get("Accept", ""))
         # Tens of milliseconds with many series: not on the loop that serves phones.
-        page = await asyncio.to_thread(encode, self._metrics.registry)
+        page = await asyncio.to_thread(encode, await self._metrics.scraped())
         self.set_header("Content-Type", content_type)
         self.finish(page)

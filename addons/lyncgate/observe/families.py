@@ -7,10 +7,20 @@ What feeds them, and what may stand in a label, is in `metrics.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from lyncgate.observe.counting import (
+    AskedCell,
+    Cell,
+    Definition,
+    Family,
+    HistogramCell,
+    Kind,
+    Merge,
+    Snapshot,
+)
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it bare
 
@@ -27,42 +37,30 @@ PHASE_BUCKETS = (
 STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.3, 0.6, 1.2, 3.0, 10.0, 30.0, 300.0)
 
 
-class Family[M: (Counter, Gauge, Histogram)]:
-    """One labelled metric with its children at hand (`labels()` costs more than the update itself),
-    and a way to forget those that are gone."""
-
-    def __init__(self, metric: M) -> None:
-        self._metric: M = metric
-        self._children: dict[tuple[str, ...], M] = {}
-
-    def __getitem__(self, values: tuple[str, ...]) -> M:
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = self._metric.labels(*values)
-        return child
-
-    def __contains__(self, values: tuple[str, ...]) -> bool:
-        return values in self._children
-
-    def keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
-        """Remove each child whose label values are not `wanted`."""
-        for values in [values for values in self._children if not wanted(values)]:
-            del self._children[values]
-            self._metric.remove(*values)
-
-
 class Families:
-    """The metrics themselves, registered and empty."""
+    """The metrics themselves, empty."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, meaning: str, *labels: str) -> Family[Counter]:
-            return Family(Counter(name, meaning, labels, registry=registry))
+    def __init__(self) -> None:
+        self._all: list[Family[Cell] | Family[AskedCell] | Family[HistogramCell]] = []
 
-        def gauge(name: str, meaning: str, *labels: str) -> Family[Gauge]:
-            return Family(Gauge(name, meaning, labels, registry=registry))
+        def counter(name: str, meaning: str, *labels: str) -> Family[Cell]:
+            return add(Family(Definition(name, meaning, Kind.COUNTER, labels), Cell))
 
-        def histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Family[Histogram]:
-            return Family(Histogram(name, meaning, labels, buckets=buckets, registry=registry))
+        def gauge(name: str, meaning: str, merge: Merge, *labels: str) -> Family[Cell]:
+            return add(Family(Definition(name, meaning, Kind.GAUGE, labels, merge=merge), Cell))
+
+        def asked(name: str, meaning: str, merge: Merge) -> Family[AskedCell]:
+            return add(Family(Definition(name, meaning, Kind.GAUGE, merge=merge), AskedCell))
+
+        def histogram(
+            name: str, meaning: str, buckets: tuple[float, ...], *labels: str
+        ) -> Family[HistogramCell]:
+            definition = Definition(name, meaning, Kind.HISTOGRAM, labels, buckets)
+            return add(Family(definition, lambda: HistogramCell(buckets)))
+
+        def add[F: (Family[Cell], Family[AskedCell], Family[HistogramCell])](family: F) -> F:
+            self._all.append(family)
+            return family
 
         # Requests
         self.requests = counter(
@@ -103,16 +101,17 @@ class Families:
             "Bytes of response bodies sent to clients.",
             *("listener", "publication"),
         )
-        self.polls = Gauge(
+        self.polls = gauge(
             "lyncgate_polls_held",
             "Polls waiting for an event now: one to three for each signed-in mobile or web client.",
-            registry=registry,
-        )
+            Merge.SUM,
+        )[()]
 
         # Clients
         self.connections = gauge(
             "lyncgate_connections",
             "Client connections now, by state (open: accepted and not yet closed).",
+            Merge.SUM,
             *("listener", "state"),
         )
         self.accepted = counter(
@@ -129,16 +128,18 @@ class Families:
         self.up = gauge(
             "lyncgate_upstream_up",
             "1 while requests may be sent to this member, 0 while its checks keep it out.",
+            Merge.MIN,
             *("pool", "member"),
         )
         self.check_up = gauge(
             "lyncgate_upstream_check_up",
             "Last result of one check of a member: tcp is the SIP port, as Microsoft asks, https the "
             "external web site. tcp 0 with https 1: the front-end service is down while IIS still answers.",
+            Merge.MIN,
             *("pool", "member", "check"),
         )
         self.upstream_connections = gauge(
-            "lyncgate_upstream_connections", "Open connections to a member.", *("pool", "member")
+            "lyncgate_upstream_connections", "Open connections to a member.", Merge.SUM, *("pool", "member")
         )
         self.upstream_responses = counter(
             "lyncgate_upstream_responses_total",
@@ -171,43 +172,42 @@ class Families:
             "What diagnosis found in sign-ins that came to an end; docs/runbook has a page for each code.",
             "code",
         )
-        self.signins_open = Gauge(
-            "lyncgate_signins_open", "Sign-ins under way now, as the journal knows them.", registry=registry
-        )
-        self.journal_events = Counter(
+        self.signins_open = gauge(
+            "lyncgate_signins_open", "Sign-ins under way now, as the journal knows them.", Merge.MAX
+        )[()]
+        self.journal_events = counter(
             "lyncgate_journal_events_total",
             "Events written to the journal: exchanges, handshakes, and what followed files say.",
-            registry=registry,
-        )
+        )[()]
         self.journal_dropped = counter(
             "lyncgate_journal_dropped_total",
             "Events missing in the journal: buffer (it could not keep up, or its file was locked), disk (a "
             "write failed), invalid (no text could be made of it). Sign-ins may lack what these told.",
             "reason",
         )
-        self.journal_size = Gauge(
+        self.journal_size = gauge(
             "lyncgate_journal_size_bytes",
             "Bytes in use in the journal, without its write-ahead log.",
-            registry=registry,
-        )
-        self.journal_behind = Gauge(
+            Merge.MAX,
+        )[()]
+        self.journal_behind = asked(
             "lyncgate_journal_behind_seconds",
             "How long the oldest event that is not yet in the journal has waited.",
-            registry=registry,
-        )
+            Merge.MAX,
+        )[()]
 
         # Configuration and the process
-        self.reload_ok = Gauge(
+        self.reload_ok = gauge(
             "lyncgate_config_last_reload_successful",
             "1 if the last load of rules.yaml was taken over, 0 if it was refused and the rules before it "
             "serve on.",
-            registry=registry,
-        )
-        self.reload_time = Gauge(
+            Merge.MAX,
+        )[()]
+        self.reload_time = gauge(
             "lyncgate_config_last_reload_success_timestamp_seconds",
             "Unix time at which the rules in force were loaded.",
-            registry=registry,
-        )
+            Merge.MAX,
+        )[()]
         self.reloads = counter(
             "lyncgate_config_reloads_total",
             "Loads of rules.yaml, the first one included, by result (success, failure).",
@@ -216,21 +216,59 @@ class Families:
         self.config = gauge(
             "lyncgate_config_info",
             "Always 1; version is the hash of the rules in force. Edges that should be alike show the same.",
+            Merge.MAX,
             "version",
         )
         self.certificates = gauge(
             "lyncgate_certificate_not_after_timestamp_seconds",
             "Unix time at which a certificate expires; name is its listener and its first DNS name.",
+            Merge.MIN,
             "name",
         )
-        self.log_dropped = Counter(
+        self.log_dropped = counter(
             "lyncgate_access_log_dropped_total",
             "Exchanges missing in the access log: the disk or the reader of the pipe was too slow, or a "
             "write failed.",
-            registry=registry,
+        )[()]
+        self.workers = gauge(
+            "lyncgate_workers",
+            "Worker processes now, by state: starting, ready, draining (its successor serves already), "
+            "waiting (it crashed, and is started again in a while).",
+            Merge.SUM,
+            "state",
+        )
+        self.restarts = counter(
+            "lyncgate_worker_restarts_total",
+            "Workers that ended unasked and were started anew, by how they ended: exit, signal, or hung (did "
+            "not answer, and was killed).",
+            "reason",
         )
         self.build = gauge(
             "lyncgate_build_info",
             "Always 1; versions of the edge and of what it stands on.",
+            Merge.MAX,
             *("version", "python", "mitmproxy"),
         )
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Each family as it is now. Of any thread."""
+        return (family.snapshot() for family in self._all)
+
+    def absorb(self, snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+        """Add what counters and histograms of another process counted. The counters that are none of ours."""
+        ours = {family.definition.name: family for family in self._all}
+        others = []
+        for snapshot in snapshots:
+            if snapshot.definition.kind is Kind.GAUGE:
+                continue
+            family = ours.get(snapshot.definition.name)
+            if family is None:
+                others.append(snapshot)
+                continue
+            for values, value in snapshot.series.items():
+                cell = family[values]
+                if isinstance(cell, HistogramCell) and isinstance(value, tuple):
+                    cell.add(value)
+                elif isinstance(cell, Cell) and not isinstance(value, tuple):
+                    cell.inc(value)
+        return others

@@ -1,7 +1,7 @@
 """From the journal to metrics: sign-ins as they settle, and how the journal itself is.
 
-Called from the journal's thread and from the event loop's: prometheus_client's updates are atomic, and
-each family here is told by one of them only, but for drops, whose series all exist from the start.
+Called from the journal's thread and from the event loop's: each series here is written by one of them only
+(of drops, the buffer's by the event loop's, which ends the journal as well), and all exist from the start.
 """
 
 from __future__ import annotations
@@ -63,4 +63,4 @@ class JournalMetrics:
 
     def behind(self, seconds: Callable[[], float]) -> None:
         """`seconds` is asked at each scrape: a thread that hangs can't tell."""
-        self._families.journal_behind.set_function(seconds)
+        self._families.journal_behind.ask = seconds

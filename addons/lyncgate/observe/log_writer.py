@@ -13,6 +13,8 @@ import errno
 import io
 import logging
 import os
+import select
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -48,6 +50,9 @@ class LogWriter[Record]:
         self._closed = False
         # The thread's own.
         self._file = self._open()
+        # Of a file the system appends each write as it is. A pipe that other workers write as well does so
+        # up to a size only.
+        self._whole = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         self._torn = False  # the last line written lacks its end
         self._failing = False  # said so already
         self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
@@ -102,7 +107,8 @@ class LogWriter[Record]:
         done = 0
         try:
             while done < len(batch):
-                done += self._file.write(batch[done:]) or self._stuck()
+                piece = batch[done:] if self._whole else _atomic(batch[done:])
+                done += self._file.write(piece) or self._stuck()
             self._torn = self._failing = False
         except OSError as error:
             if done:
@@ -134,3 +140,11 @@ class LogWriter[Record]:
             self._file.close()
         self._file = file
         self._torn = self._torn and os.fstat(file.fileno()).st_size > 0  # it may be the same file
+
+
+def _atomic(batch: memoryview) -> memoryview:
+    """As many whole lines as a pipe takes at once (PIPE_BUF), or the first one if it is longer."""
+    if len(batch) <= select.PIPE_BUF:
+        return batch
+    end = bytes(batch[: select.PIPE_BUF]).rfind(b"\n") + 1
+    return batch[: end or bytes(batch).find(b"\n") + 1]

@@ -4,15 +4,19 @@
   that no client can make a series: a scan of ten thousand host names must cost nothing.
 - Series whose first event matters (errors, rejections, failovers) exist at 0 from the start, or
   `rate()` would not see that event. Series of what a reload removed are removed.
-- Called from the event loop's thread only; a scrape may run in another one. What the journal says comes
-  from its thread, see `journal_metrics`.
+- Called from the event loop's thread only, but for `access_log_dropped`; a scrape may run in another one.
+  What the journal says comes from its thread, see `journal_metrics`.
+- Each request is counted, so the cells that exchanges of one kind count in are looked up once and kept.
 """
 
 from __future__ import annotations
 
+import enum
 import importlib.metadata
 import itertools
 import platform
+import threading
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
@@ -23,11 +27,14 @@ import lyncgate
 from lyncgate.edge.framing import Fault
 from lyncgate.edge.outcomes import ENDED_BY
 from lyncgate.lync.stages import Stage
+from lyncgate.observe.counting import Snapshot
+from lyncgate.observe.exposition import SnapshotCollector, merged, process_snapshots
 from lyncgate.observe.families import Families
 from lyncgate.observe.journal_metrics import JournalMetrics
+from lyncgate.observe.tally import Tally
 from lyncgate.policy.decision import Reason
 from lyncgate.policy.policy import Policy
-from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
+from lyncgate.signin.exchange import Exchange, Kind, Outcome, Source
 
 OTHER = "_other"
 NONE = "_none"
@@ -36,7 +43,23 @@ DECISIONS = frozenset({"redirect", "answer", "forward", "deny"})
 BUILT_IN_PUBLICATIONS = frozenset({"lyncdiscover", "redirect", NONE})
 CODE_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 STAGES = frozenset(Stage)
+MOST_TALLIES = 4096
 REASONS = frozenset(Fault) | frozenset(Reason)
+
+
+class WorkerState(enum.StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    WAITING = "waiting"
+
+
+class Ended(enum.StrEnum):
+    """How a worker ended that should not have."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    HUNG = "hung"
 
 
 class Metrics:
@@ -45,7 +68,11 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
-        self._families = Families(self.registry)
+        self._families = Families()
+        self.registry.register(SnapshotCollector(self._families.snapshots))
+        self._log_lock = threading.Lock()
+        self._gone: list[Snapshot] = []  # what processes that are gone used of CPU
+        self._tallies: dict[tuple[object, ...], Tally] = {}
         self.journal = JournalMetrics(self._families)
         self._listeners: AbstractSet[str] = frozenset()
         self._publications: AbstractSet[str] = BUILT_IN_PUBLICATIONS
@@ -58,6 +85,34 @@ class Metrics:
                 self._families.errors[kind, outcome, ENDED_BY.get(outcome, Source.PROXY)].inc(0)
         for result in ("success", "failure"):
             self._families.reloads[(result,)].inc(0)
+        for state in WorkerState:
+            self._families.workers[(state,)].set(0)
+        for reason in Ended:
+            self._families.restarts[(reason,)].inc(0)
+
+    # -- other processes -------------------------------------------------------------------------
+
+    def snapshots(self) -> list[Snapshot]:
+        """Everything as it is now, this process's own metrics included."""
+        return [*self._families.snapshots(), *merged([process_snapshots(), self._gone])]
+
+    async def scraped(self) -> CollectorRegistry:
+        """Of one process there is nothing to gather."""
+        return self.registry
+
+    def absorb(self, snapshots: Iterable[Snapshot]) -> None:
+        """A process is gone: what it counted stays, so that no counter goes back."""
+        others = self._families.absorb(snapshots)
+        self._gone = merged([self._gone, others])
+
+    def workers(self, states: Mapping[WorkerState, int]) -> None:
+        """How many worker processes there are."""
+        for state in WorkerState:
+            self._families.workers[(state,)].set(states.get(state, 0))
+
+    def worker_restarted(self, reason: Ended) -> None:
+        """A worker ended unasked, and another one takes its place."""
+        self._families.restarts[(reason,)].inc()
 
     # -- configuration ---------------------------------------------------------------------------
 
@@ -71,6 +126,7 @@ class Metrics:
             (pool.name, member.name) for pool in policy.pools.values() for member in pool.members
         }
         self._forget()
+        self._tallies.clear()
 
         for listener in policy.listeners.values():
             families.connections[listener.name, "open"].inc(0)
@@ -126,34 +182,43 @@ class Metrics:
 
     def observe(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
-        families = self._families
-        listener = self._listener(exchange.listener)
-        publication = exchange.publication if exchange.publication in self._publications else OTHER
-        decision = exchange.decision if exchange.decision in DECISIONS else OTHER
-        code_class = "none" if exchange.status is None else CODE_CLASSES.get(exchange.status // 100, OTHER)
-        source, kind = exchange.ended_by, exchange.kind
-
-        families.requests[listener, publication, decision, code_class, source].inc()
-        if exchange.request_bytes:
-            families.request_bytes[listener, publication].inc(exchange.request_bytes)
-        if exchange.response_bytes:
-            families.response_bytes[listener, publication].inc(exchange.response_bytes)
-
-        for phase, seconds in exchange.phases.items():
-            if seconds is not None:
-                families.phases[phase, kind].observe(seconds)
-        total = exchange.phases.get(Phase.TOTAL)
-        if total is not None and kind is Kind.REQUEST:
-            stage = NONE if exchange.stage is None else exchange.stage if exchange.stage in STAGES else OTHER
-            families.duration[publication, stage].observe(total)
-
+        key = (
+            exchange.listener,
+            exchange.publication,
+            exchange.decision,
+            exchange.status,
+            exchange.ended_by,
+            exchange.kind,
+            exchange.stage,
+            exchange.pool,
+            exchange.member,
+        )
+        tally = self._tallies.get(key)
+        if tally is None:
+            if len(self._tallies) >= MOST_TALLIES:  # of words that are none of ours
+                self._tallies.clear()
+            tally = self._tallies[key] = self._tally(exchange)
+        tally.count(exchange)
         if exchange.outcome is not None and exchange.outcome is not Outcome.OK:
-            families.errors[kind, exchange.outcome, source].inc()
+            self._families.errors[exchange.kind, exchange.outcome, exchange.ended_by].inc()
         if isinstance(exchange.reason, Reason):
             # Refused by decide(). What framing or TLS refused (a Fault) was told to rejected() as well.
-            self.rejected(listener, exchange.reason)
-        if exchange.member is not None and _answered_by_member(exchange):
-            families.upstream_responses[*self._member(exchange.pool, exchange.member), code_class].inc()
+            self.rejected(exchange.listener, exchange.reason)
+
+    def _tally(self, exchange: Exchange) -> Tally:
+        publication = exchange.publication if exchange.publication in self._publications else OTHER
+        status = exchange.status
+        return Tally(
+            self._families,
+            exchange.kind,
+            listener=self._listener(exchange.listener),
+            publication=publication,
+            decision=exchange.decision if exchange.decision in DECISIONS else OTHER,
+            code_class="none" if status is None else CODE_CLASSES.get(status // 100, OTHER),
+            source=exchange.ended_by,
+            stage=NONE if exchange.stage is None else exchange.stage if exchange.stage in STAGES else OTHER,
+            member=None if exchange.member is None else self._member(exchange.pool, exchange.member),
+        )
 
     def poll_started(self) -> None:
         """A poll now waits for its member."""
@@ -203,7 +268,8 @@ class Metrics:
 
     def access_log_dropped(self, count: int) -> None:
         """`count` exchanges could not be written to the access log."""
-        self._families.log_dropped.inc(count)
+        with self._log_lock:  # told by the event loop's thread and by the log's
+            self._families.log_dropped.inc(count)
 
     # -- label values ----------------------------------------------------------------------------
 
@@ -212,12 +278,3 @@ class Metrics:
 
     def _member(self, pool: str | None, member: str) -> tuple[str, str]:
         return (pool, member) if pool is not None and (pool, member) in self._members else (OTHER, OTHER)
-
-
-def _answered_by_member(exchange: Exchange) -> bool:
-    """The status is the member's own word, not a 502 that the edge made of its silence."""
-    return (
-        exchange.outcome in (Outcome.OK, Outcome.CLIENT_GONE)
-        and exchange.status is not None
-        and exchange.phases.get(Phase.WAIT) is not None
-    )

@@ -59,6 +59,7 @@ def compile_rules(
         access_log=_access_log(rules.access_log, directory),
         admin=Admin(unless(rules.admin.bind, "off"), tuple(rules.admin.hosts)),
         journal=_journal(rules.journal, directory),
+        workers=unless(rules.workers, "auto"),
     )
 
 

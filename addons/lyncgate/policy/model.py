@@ -23,6 +23,7 @@ from lyncgate.policy.scalars import (
     METHODS_ALLOWED,
     Bind,
     BindOrOff,
+    CountOrAuto,
     Duration,
     DurationOrOff,
     FileName,
@@ -270,6 +271,10 @@ class Rules(Section):
 
     version: Literal[1] = Field(description="The number 1: version of this format.")
     lync: LyncRules = Field(default=LyncRules(), description="SIP domains and where their users are.")
+    workers: CountOrAuto = Field(
+        default=compiled.WORKERS,
+        description="Processes that serve, 1 to 256, or `auto`: one for each CPU core.",
+    )
     listeners: dict[Name, ListenerRules] = Field(
         default={}, description="Addresses with what is spoken there."
     )

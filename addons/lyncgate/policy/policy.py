@@ -21,6 +21,7 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 DAYS = 86400 * SECONDS
+WORKERS = 1
 MEMORY_JOURNAL = 32 * MIB  # the most that a journal without a file may hold
 
 
@@ -256,7 +257,8 @@ class Journal:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
-    """All of rules.yaml. `version` is a hash of the text it was made of (12 hex digits)."""
+    """All of rules.yaml. `version` is a hash of the text it was made of (12 hex digits). `workers`: how many
+    processes serve; None: as many as there are CPU cores."""
 
     version: str
     domains: Mapping[str, SipDomain]
@@ -269,3 +271,4 @@ class Policy:
     access_log: AccessLog = AccessLog()
     admin: Admin = Admin()
     journal: Journal = Journal()
+    workers: int | None = WORKERS

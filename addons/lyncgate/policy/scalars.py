@@ -19,6 +19,7 @@ from lyncgate.policy.hosts import is_address
 from lyncgate.policy.policy import Network
 
 REFUSED = "refused"  # our pydantic error type; its message says what is allowed
+MOST_WORKERS = 256
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
@@ -160,6 +161,14 @@ def _read_port(value: object) -> int:
     return value if type(value) is int and 1 <= value <= 65535 else refuse("a port from 1 to 65535")
 
 
+def _read_count(value: object) -> int:
+    return (
+        value
+        if type(value) is int and 1 <= value <= MOST_WORKERS
+        else refuse(f"a whole number from 1 to {MOST_WORKERS}")
+    )
+
+
 def _read_pin(value: object) -> str:
     allowed = "sha256: and the 64 hex digits of the certificate's SHA-256 fingerprint"
     prefix, _, digits = _text(value, allowed).lower().partition(":")
@@ -241,6 +250,13 @@ SizeOrNone = Annotated[
 ]
 Port = Annotated[
     int, PlainValidator(_read_port), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
+]
+CountOrAuto = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_or_word("auto", _read_count, f"a whole number from 1 to {MOST_WORKERS}")),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}, {"const": "auto"}]}
+    ),
 ]
 PortOrOff = Annotated[
     int | Off,

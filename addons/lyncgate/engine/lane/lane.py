@@ -13,6 +13,7 @@ from lyncgate.edge.state import EdgeState
 from lyncgate.engine.lane.client import ClientConnection
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstreams import Upstreams
+from lyncgate.engine.tls.ticketkeys import TicketKeyRing
 from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ BREATH = 0.1  # seconds without accepting when no file can be opened
 class Lane:
     """`edge`, `contexts`: of the policy in force."""
 
-    def __init__(self, course: Course, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, course: Course, loop: asyncio.AbstractEventLoop, tickets: TicketKeyRing) -> None:
         """Raises OSError if a certificate or CA file can't be used."""
         self.course = course
         self.edge: EdgeState = course.edge
@@ -32,10 +33,14 @@ class Lane:
         self.contexts = Contexts(self.edge.policy)
         self.upstreams = Upstreams(loop, self.contexts)
         self.clients: set[ClientConnection] = set()
+        self._tickets = tickets
+        tickets.on_ticket_keys(lambda keys: self.contexts.use_ticket_keys(keys))
 
     def prepare(self, policy: Policy) -> Callable[[], None]:
         """Read the policy's files. Raises OSError; else what is returned puts them in use."""
         contexts = Contexts(policy)
+        if self._tickets.current is not None:
+            contexts.use_ticket_keys(self._tickets.current)
 
         def use() -> None:
             self.contexts = contexts

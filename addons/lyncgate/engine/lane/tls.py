@@ -14,6 +14,7 @@ from typing import Any
 from cryptography import x509
 
 from lyncgate.edge.identity import ALPN, described, proves, verify_problem
+from lyncgate.engine.tls.ticketkeys import set_ticket_keys
 from lyncgate.policy.hosts import fits, is_address
 from lyncgate.policy.policy import CertificateFiles, Listener, Policy, Scheme, UpstreamTls
 from lyncgate.signin.events import Certificate, HandshakeOutcome
@@ -43,6 +44,11 @@ class Contexts:
         }
         self.members = {pool.tls: _member(pool.tls) for pool in policy.pools.values()}
         self._proven: set[tuple[UpstreamTls, str, bytes]] = set()
+
+    def use_ticket_keys(self, keys: bytes) -> None:
+        """Session tickets of all workers are made with the same keys, so that each can resume them."""
+        for context in self.servers.values():
+            set_ticket_keys(context, keys)
 
     def proven(self, tls: UpstreamTls, host: str, sock: ssl.SSLSocket) -> bool:
         """Whether a member whose chain is good is the one that was wanted. Looking into a certificate takes

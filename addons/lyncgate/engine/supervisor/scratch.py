@@ -1,0 +1,87 @@
+"""A journal without a file, shared by processes: a file in memory, in a folder that is nobody else's.
+
+The folder is removed at the end. What an edge left that was killed, the next one removes: whose lock nobody
+holds is nobody's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from lyncgate.policy.policy import MEMORY_JOURNAL, Policy
+
+MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
+PREFIX, LOCK = "lyncgate-", "lock"
+ROOM = 8 * MEMORY_JOURNAL  # with its write-ahead log, while a page reads
+
+
+class Scratch:
+    """`folder`: one that the edge before us made."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = Path(folder) if folder and Path(folder).is_dir() else None
+        self._given_away = False
+        self._lock: int | None = None  # open as long as this process lives, or a child of it
+        if self._folder:
+            self._hold(self._folder)
+
+    @property
+    def folder(self) -> str | None:
+        return str(self._folder) if self._folder else None
+
+    def policy(self, policy: Policy) -> Policy:
+        """`policy`, with a file for its journal. Raises OSError."""
+        if policy.journal.path is not None:
+            return policy
+        if self._folder is None:
+            place = _memory() or Path(tempfile.gettempdir())
+            _tidy(place)
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            self._hold(self._folder)
+        journal = dataclasses.replace(
+            policy.journal,
+            path=str(self._folder / "journal.sqlite"),
+            size=min(policy.journal.size, MEMORY_JOURNAL),
+        )
+        return dataclasses.replace(policy, journal=journal)
+
+    def _hold(self, folder: Path) -> None:
+        self._lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def give_away(self) -> None:
+        """It is the next edge's now."""
+        self._given_away = True
+
+    def remove(self) -> None:
+        if self._folder and not self._given_away:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _tidy(place: Path) -> None:
+    """Remove the folders of edges that are no more. Other users' are none of ours."""
+    for folder in place.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # it has no lock, or is being removed by somebody else
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if somebody holds it
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _memory() -> Path | None:
+    """None: the usual place for temporary files, as there is too little room or no such file system."""
+    with contextlib.suppress(OSError):
+        free = os.statvfs(MEMORY)
+        if free.f_bavail * free.f_frsize >= ROOM and os.access(MEMORY, os.W_OK):
+            return MEMORY
+    return None

@@ -1,0 +1,148 @@
+"""A worker: one body on an event loop of its own, which does what the supervisor says.
+
+It ends when it has drained, whether the supervisor told it to or somebody else did by SIGTERM, and at once
+when the supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+
+from OpenSSL import SSL
+
+from lyncgate.engine.body import EdgeBody, edge_body
+from lyncgate.engine.loop import new_loop
+from lyncgate.engine.master import Engine, StartError
+from lyncgate.engine.readiness import readiness
+from lyncgate.engine.sockets import Place, Sockets
+from lyncgate.engine.supervisor.channel import Channel
+from lyncgate.engine.supervisor.link import Link
+from lyncgate.engine.supervisor.messages import (
+    Adopt,
+    Adopted,
+    Answer,
+    Ask,
+    Departed,
+    Drain,
+    Failed,
+    Leaving,
+    Ready,
+    Reopen,
+    TicketKeys,
+    Topic,
+)
+from lyncgate.engine.tls.ticketkeys import TicketKeyRing
+from lyncgate.policy.policy import Policy
+
+NOT_STARTED = 3  # exit status of one whose rules, files or addresses are of no use
+ORPHANED = 4
+
+log = logging.getLogger(__name__)
+
+
+def run_worker(
+    channel: Channel,
+    policy: Policy,
+    sockets: list[tuple[Place, socket.socket]],
+    tickets: bytes,
+    engine: Engine,
+) -> int:
+    """The exit status."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_run(channel, policy, sockets, tickets, engine))
+
+
+async def _run(
+    channel: Channel,
+    policy: Policy,
+    sockets: list[tuple[Place, socket.socket]],
+    tickets: bytes,
+    engine: Engine,
+) -> int:
+    return await _Worker(channel, tickets, engine).run(policy, sockets)
+
+
+class _Worker:
+    def __init__(self, channel: Channel, tickets: bytes, engine: Engine) -> None:
+        self._engine = engine
+        self._tickets = tickets
+        self._ring: TicketKeyRing | None = None
+        self._link = Link(channel, self._heard, lambda: os._exit(ORPHANED))
+        self._drain = asyncio.Event()
+        self._adoptions: asyncio.Queue[tuple[Adopt, list[int]]] = asyncio.Queue()
+        self._body: EdgeBody | None = None
+
+    async def run(self, policy: Policy, sockets: list[tuple[Place, socket.socket]]) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._told_to_leave)
+        try:
+            async with edge_body(policy, engine=self._engine) as body:
+                self._ring = body.master.ticket_keys
+                self._ring.renew(self._tickets)
+                await body.start(Sockets(_grouped(sockets)))
+                self._body = body
+                self._link.send(Ready())
+                adopting = loop.create_task(self._adopt(body), name="adopt")
+                await self._drain.wait()
+                adopting.cancel()
+                await body.stop()
+        except StartError as error:
+            self._link.send(Failed(str(error)))
+            await self._link.sent()
+            return NOT_STARTED
+        self._link.send(Departed(body.metrics.snapshots()))  # now: the journal has counted its last events
+        await self._link.sent()
+        return 0
+
+    def _told_to_leave(self) -> None:
+        if not self._drain.is_set():
+            self._drain.set()
+            self._link.send(Leaving())
+
+    def _heard(self, message: object, descriptors: list[int]) -> None:
+        match message:
+            case Adopt():
+                self._adoptions.put_nowait((message, descriptors))
+            case Drain():
+                self._drain.set()
+            case TicketKeys(keys):
+                self._tickets = keys
+                if self._ring:
+                    self._ring.renew(keys)
+            case _ if self._body is None:
+                log.warning("%s came before this worker serves", type(message).__name__)
+            case Ask(number, Topic.METRICS):
+                self._link.send(Answer(number, self._body.metrics.snapshots()))
+            case Ask(number, Topic.STATUS):
+                self._link.send(Answer(number, readiness(self._body.master)))
+            case Reopen():
+                self._body.access_log.reopen()
+
+    async def _adopt(self, body: EdgeBody) -> None:
+        """One after the other, while it serves on."""
+        while True:
+            message, descriptors = await self._adoptions.get()
+            sockets = None
+            if message.places is not None:
+                made = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+                sockets = _grouped(list(zip(message.places, made, strict=True)))
+            error = None
+            try:
+                await body.adopt(message.policy, sockets)
+            except (OSError, SSL.Error, StartError) as refused:
+                error = str(refused)
+            except Exception as crash:
+                log.exception("adopting %s", message.policy.version)
+                error = f"{type(crash).__name__}: {crash}"
+            self._link.send(Adopted(message.number, error))
+
+
+def _grouped(sockets: list[tuple[Place, socket.socket]]) -> dict[Place, list[socket.socket]]:
+    grouped: dict[Place, list[socket.socket]] = {}
+    for place, one in sockets:
+        grouped.setdefault(place, []).append(one)
+    return grouped

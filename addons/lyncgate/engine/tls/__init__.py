@@ -1,0 +1,1 @@
+"""TLS of the edge: what Python's ssl module leaves out."""
