@@ -7,7 +7,7 @@ GET  /bench/release      answers them all
 GET  /bench/down/BYTES   so large a body
 POST /bench/up           takes a body;  /bench/slow takes it at 200 kB/s
 GET  /bench/taken        bytes of bodies so far, of this process
-GET  …/events            a poll: it hangs until released
+GET  …/events            a poll: it hangs until released, or for the seconds of its `timeout=`
 What else there is belongs to a sign-in (documents.py). Its web ticket is given after NTLM only, to whom the
 connection is; a type 3 message that does not answer this connection's challenge gets a 401. Every answer says
 in X-Bench-User who the connection is: whoever sees another's name there has found a broken proxy.
@@ -16,6 +16,7 @@ in X-Bench-User who the connection is: whoever sees another's name there has fou
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -71,6 +72,9 @@ def answer(status: int, kind: bytes, body: bytes, headers: bytes = b"") -> bytes
         b"HTTP/1.1 %d %s\r\nServer: Microsoft-IIS/8.5\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
         % (status, REASONS[status], kind, len(body), headers)
     ) + body
+
+
+EVENT = answer(200, JSON, b'{"_links":{"next":{"href":"/ucwa/v1/applications/101/events?ack=2"}}}')
 
 
 class Visit(Connection):
@@ -145,6 +149,7 @@ class Visit(Connection):
     # Answers ----------------------------------------------------------------------------------
 
     _close_when_sent = False
+    _poll = 0  # number of the last one here
     taken = 0  # bytes of bodies, of all visits together
 
     def _answer(self, method: bytes, target: bytes) -> bytes | None:
@@ -152,7 +157,7 @@ class Visit(Connection):
         if b"://" in path:
             path = urlsplit(path).path or b"/"
         if path.endswith(b"/events"):
-            self._held.add(self)
+            self._hold(query)
             return None
         if path.startswith(b"/bench/"):
             return self._bench(path)
@@ -196,6 +201,19 @@ class Visit(Connection):
         who = documents.IDENTITY + b": " + (self._user.encode() or b"-") + b"\r\n"
         return answer(status, kind, body, who)
 
+    def _hold(self, query: bytes) -> None:
+        self._held.add(self)
+        self._poll += 1
+        for part in query.split(b"&"):
+            name, _, value = part.partition(b"=")
+            if name == b"timeout":
+                self._loop.later(float(value), functools.partial(self._release, self._poll))
+
+    def _release(self, poll: int) -> None:
+        if poll == self._poll and self in self._held:
+            self._held.discard(self)
+            self.write(EVENT)
+
     def _bench(self, path: bytes) -> bytes | None:
         if path == b"/bench/held":
             return answer(200, b"text/plain", b"%d" % len(self._held))
@@ -204,7 +222,7 @@ class Visit(Connection):
         if path == b"/bench/release":
             count = len(self._held)
             for visit in self._held:
-                visit.write(answer(200, JSON, b'{"_links":{}}'))
+                visit.write(EVENT)
             self._held.clear()
             return answer(200, b"text/plain", b"%d" % count)
         if path.startswith(b"/bench/down/"):

@@ -85,6 +85,10 @@ class Phone:
         self._storm.failures[f"{self._line}: {why}"] += 1
         self._end()
 
+    def stop(self) -> None:
+        """It is nobody's failure."""
+        self._end()
+
     def _step(self, answer: Answer | None) -> None:
         try:
             ask = next(self._steps) if answer is None else self._steps.send(answer)
