@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from sidebyside import machine, plot, report, targets
-from sidebyside.field import Field, Options
-from sidebyside.peers import PEERS, Peer, chosen
+from sidebyside.field import TROUBLE, Field, Options
+from sidebyside.peers import OURS, PEERS, Peer, chosen
 from sidebyside.processes import ROOT, prepare
 from sidebyside.works import WORKS
 
@@ -44,16 +44,16 @@ def main() -> int:
     prepare()
     peers, left_out = chosen(asked.peers)
     with tempfile.TemporaryDirectory(prefix="lyncgate-bench-") as directory:
-        document["works"], more = _measured(asked, peers, Path(directory))
+        document["works"], field = _measured(asked, peers, Path(directory))
     document["peers"] = {peer.name: peer.what for peer in peers}
-    document["left_out"] = left_out | more
+    document["left_out"] = left_out | field.left_out
     document["minutes"] = (time.monotonic() - began) / 60
     document["targets"] = targets.table({name: work["results"] for name, work in document["works"].items()})
     print("\n" + "\n\n".join([*report.works(document), report.circumstances(document)]))
     print(f"\n## What must be shown\n\n{report.targets(document)}")
     if asked.results:
         write(document, asked.results)
-    return 0
+    return 0 if field.well else 1
 
 
 def write(document: dict[str, Any], directory: Path) -> None:
@@ -65,16 +65,19 @@ def write(document: dict[str, Any], directory: Path) -> None:
     print(f"\nwritten: {', '.join(NAMES)} in {directory}")
 
 
-def _measured(
-    asked: argparse.Namespace, peers: list[Peer], directory: Path
-) -> tuple[dict[str, Any], dict[str, str]]:
+def _measured(asked: argparse.Namespace, peers: list[Peer], directory: Path) -> tuple[dict[str, Any], Field]:
     field = Field(directory, peers, Options(asked.rounds, asked.seconds, asked.quick))
     works = {}
     for name in asked.only:
         work = WORKS[name]
         field.say(f"{name}: {work.WHAT}")
-        works[name] = {"what": work.WHAT, "results": work.measure(field)}
-    return works, field.left_out
+        results = {}
+        try:
+            results = work.measure(field)
+        except TROUBLE as error:
+            field.failed(name, OURS, error)
+        works[name] = {"what": work.WHAT, "results": results}
+    return works, field
 
 
 def _head(asked: argparse.Namespace) -> dict[str, Any]:

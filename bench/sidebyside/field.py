@@ -17,8 +17,10 @@ from typing import Any
 from sidebyside import certificates, configurations
 from sidebyside.configurations import Place
 from sidebyside.peers import OURS, Peer
-from sidebyside.processes import ENVIRONMENT, LOAD_CORES, PROXY_CORES, StartError, free_ports, python, running
+from sidebyside.processes import ENVIRONMENT, LOAD_CORES, PROXY_CORES, free_ports, python, running
 
+# What a peer that is broken, or a generator that meets one, may end with.
+TROUBLE = (RuntimeError, OSError, ValueError, subprocess.SubprocessError)
 LARGE = 50_000_000  # bytes of the large body
 
 type Round = dict[str, Any]
@@ -60,13 +62,14 @@ class Instance:
 
 
 class Field:
-    """`left_out`: who did not take part in what, and why: (work, peer) → reason."""
+    """`left_out`: who did not take part in what, and why; `well`: nothing went wrong with lyncgate."""
 
     def __init__(self, directory: Path, peers: list[Peer], options: Options) -> None:
         self.directory = directory
         self.peers = peers
         self.options = options
         self.left_out: dict[str, str] = {}
+        self.well = True
         self._numbers = itertools.count()
         self._began = time.monotonic()
         certificates.write_all(directory)
@@ -111,14 +114,14 @@ class Field:
     def instances(
         self, work: str, origin: Origin, peers: list[Peer] | None = None
     ) -> Iterator[list[Instance]]:
-        """All peers that can do `work`, at the same time. One that does not come up is left out, ours not."""
+        """All peers that can do `work`, at the same time."""
         with contextlib.ExitStack() as stack:
             up = []
             for peer in self.able(work, peers):
                 try:
                     up.append(stack.enter_context(self.instance(peer, origin)))
-                except StartError as error:
-                    self.absent(work, peer, error)
+                except TROUBLE as error:
+                    self.failed(work, peer.name, error)
             yield up
 
     def able(self, work: str, peers: list[Peer] | None = None) -> list[Peer]:
@@ -131,11 +134,21 @@ class Field:
                 able.append(peer)
         return able
 
-    def absent(self, work: str, peer: Peer, error: Exception) -> None:
-        """Note that a peer failed. Raises the error when it is lyncgate: a run without it says nothing."""
-        if peer.name == OURS:
-            raise error
-        self.leave_out(work, peer.name, str(error)[-300:])
+    def failed(self, work: str, name: str, error: Exception) -> None:
+        """Note that someone can't be measured. A quarter of an hour is not thrown away for it, but the run
+        fails if it was lyncgate."""
+        self.well = self.well and name != OURS
+        self.leave_out(work, name, " ".join(f"{type(error).__name__}: {error}".split())[-300:])
+
+    def each(self, work: str, act: Callable[[Peer], Round]) -> Rounds:
+        """For works in which each peer is started anew: one round of everyone who can."""
+        found: Rounds = {}
+        for peer in self.able(work):
+            try:
+                found[peer.name] = [act(peer)]
+            except TROUBLE as error:
+                self.failed(work, peer.name, error)
+        return found
 
     def ours(self) -> Peer | None:
         return next((peer for peer in self.peers if peer.name == OURS), None)
@@ -155,8 +168,13 @@ class Field:
         """Everyone once, then everyone again: what drifts, drifts for all. `shown`: what progress tells."""
         found: Rounds = {instance.name: [] for instance in instances}
         for turn in range(self.options.rounds):
-            for instance in instances:
-                result = act(instance)
+            for instance in [instance for instance in instances if instance.name in found]:
+                try:
+                    result = act(instance)
+                except TROUBLE as error:
+                    del found[instance.name]
+                    self.failed(work, instance.name, error)
+                    continue
                 found[instance.name].append(result)
                 self.say(f"{work} {turn + 1}/{self.options.rounds} {instance.name:16} {told(result, shown)}")
         return found

@@ -18,7 +18,7 @@ def measure(field: Field) -> dict[str, Any]:
     found: dict[str, Rounds] = {}
     script = field.directory / "up.lua"
     script.write_text(UP)
-    seconds = max(field.options.seconds, 3)
+    seconds = max(field.options.seconds, 2)
 
     def down(one: Instance) -> Round:
         said = wrk.measure(one.pid, f"{one.url}/large", 2, seconds)

@@ -14,7 +14,6 @@ from sidebyside.certificates import WEB
 from sidebyside.field import Field, Instance, Round
 from sidebyside.measuring import memory
 from sidebyside.peers import Peer
-from sidebyside.processes import StartError
 from sidebyside.sockets import connect
 
 NAME = "buffers"
@@ -24,19 +23,13 @@ WHAT = (
 )
 SIZE, QUICK = 300_000_000, 60_000_000
 SLOW = 200_000  # bytes a second
-SLOWLY, QUICKLY = 8.0, 3.0  # seconds of the slow part: the rest of 300 MB would take 25 minutes
+SLOWLY, QUICKLY = 6.0, 3.0  # seconds of the slow part: the rest of 300 MB would take 25 minutes
 EVERY = 0.25
 
 
 def measure(field: Field) -> dict[str, Any]:
     """By peer, one round, each started anew. MiB above what it had before; `peak` in all that time."""
-    found = {}
-    for peer in field.able(NAME):
-        try:
-            found[peer.name] = [_grown(field, peer)]
-        except StartError as error:
-            field.absent(NAME, peer, error)
-    return found
+    return field.each(NAME, lambda peer: _grown(field, peer))
 
 
 def _grown(field: Field, peer: Peer) -> Round:

@@ -9,7 +9,6 @@ from sidebyside.crowds import crowd
 from sidebyside.field import Field, Origin, Round
 from sidebyside.measuring import cpu_seconds, memory
 from sidebyside.peers import Peer
-from sidebyside.processes import StartError
 
 NAME = "polls"
 WHAT = "5,000 polls held at a time, each with a TLS connection on both sides; then all answered"
@@ -21,13 +20,7 @@ PATIENCE = 30.0  # seconds without a new poll at the origin
 def measure(field: Field) -> dict[str, Any]:
     """By peer, one round: each is started anew, so that memory is that of the polls."""
     count = QUICK if field.options.quick else COUNT
-    found = {}
-    for peer in field.able(NAME):
-        try:
-            found[peer.name] = [_held(field, peer, count)]
-        except StartError as error:
-            field.absent(NAME, peer, error)
-    return found
+    return field.each(NAME, lambda peer: _held(field, peer, count))
 
 
 def _held(field: Field, peer: Peer, count: int) -> Round:
