@@ -40,6 +40,14 @@ SETTLE = 60.0  # seconds that the descriptors have to go
 
 def main() -> int:
     asked = _arguments()
+    # Now: who works on the code in the meantime shall not be the one that was measured.
+    head = {
+        "command": " ".join(["bench/soak.py", *sys.argv[1:]]),
+        "commit": machine.commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine.described(),
+        "versions": machine.versions(),
+    }
     prepare()
     began = time.monotonic()
     [peer], _ = chosen([OURS])
@@ -47,15 +55,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lyncgate-soak-") as directory:
         field = Field(Path(directory), [], Options(1, 1, quick=False))
         found = soak(field, Peer(peer.name, peer.what, command), asked.seconds, asked.every, asked.rates)
-    document = {
-        "command": " ".join(["bench/soak.py", *sys.argv[1:]]),
-        "commit": machine.commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "minutes": (time.monotonic() - began) / 60,
-        "machine": machine.described(),
-        "versions": machine.versions(),
-        **found,
-    }
+    document = head | {"minutes": (time.monotonic() - began) / 60, **found}
     for name, value in {**found["verdict"], "done": found["done"], "failures": found["failures"]}.items():
         print(f"{name:22} {f'{value:.2f}' if isinstance(value, float) else value}")
     if asked.results:

@@ -68,7 +68,8 @@ PEERS = (
         inapt=(
             (
                 "storm",
-                "open-source nginx shares upstream connections among clients and can't keep NTLM's identity",
+                "it shares upstream connections among clients: of sign-ins by NTLM nearly all fail, "
+                "and some become another user",
             ),
         ),
     ),

@@ -9,6 +9,7 @@ from sidebyside.field import LARGE, Field, Instance, Origin, Round, Rounds
 
 NAME = "bodies"
 WHAT = "bodies of 50 MB, down and up, two connections, wrk -t1"
+LEAST = 1_000_000  # bytes in a round, below which it says nothing
 UP = "wrk.method = 'POST'\nwrk.body = string.rep('0123456789', 5000000)\n"
 
 
@@ -38,8 +39,6 @@ def measure(field: Field) -> dict[str, Any]:
 
 def _by_bytes(said: wrk.Round, moved: int) -> Round:
     used = said["cpu"] * max(said["requests"], 1) / 1000
-    return {
-        **said,
-        "rate": moved / 1e6 / said["seconds"],
-        "cpu": used * LARGE / moved if moved else None,
-    }
+    if moved < LEAST:  # it has buffered all the time
+        return {**said, "rate": 0.0, "cpu": None}
+    return {**said, "rate": moved / 1e6 / said["seconds"], "cpu": used * LARGE / moved}
