@@ -19,7 +19,8 @@ from sidebyside.processes import ROOT
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
     """Where an instance of a peer stands. `directory` is its own, `certificates` everyone's; the origin's
-    ports behind its own. `workers`: processes that it serves with."""
+    ports behind its own. `workers`: processes that it serves with; None: as it does
+    by itself."""
 
     directory: Path
     certificates: Path
@@ -27,7 +28,7 @@ class Place:
     http: int
     origin_https: int
     origin_http: int
-    workers: int = 1
+    workers: int | None = None
 
 
 def nginx(place: Place) -> list[str]:
@@ -157,7 +158,7 @@ def rules(place: Place) -> dict[str, Any]:
         "journal": {"path": str(place.directory / "journal.db")},
         "admin": {"bind": "127.0.0.1:0"},
     }
-    if place.workers > 1:
+    if place.workers:
         written["workers"] = place.workers
     return written
 

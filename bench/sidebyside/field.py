@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import re
 import subprocess
@@ -104,7 +105,7 @@ class Field:
         self, peer: Peer, origin: Origin, *, workers: int = 1, pinned: bool = True
     ) -> Iterator[Instance]:
         """`peer` in front of `origin`. Raises StartError."""
-        place = self._place(origin, workers)
+        place = self._place(origin, None if self.why_one_worker else workers)
         cores = PROXY_CORES if pinned else None
         log = place.directory / "log"
         with running(peer.command(place), (place.https, place.http), log, cores) as pid:
@@ -153,8 +154,10 @@ class Field:
     def ours(self) -> Peer | None:
         return next((peer for peer in self.peers if peer.name == OURS), None)
 
-    def knows_workers(self) -> str | None:
-        """Why this lyncgate can't have two workers, or None."""
+    @functools.cached_property
+    def why_one_worker(self) -> str | None:
+        """Why this lyncgate can't have two workers, or None. Where it can, rules say that there is one, for
+        its default may be another number."""
         command = configurations.check(self._place(Origin(4443, 8080, 0), 2))
         done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
         if done.returncode == 0:
@@ -179,7 +182,7 @@ class Field:
                 self.say(f"{work} {turn + 1}/{self.options.rounds} {instance.name:16} {told(result, shown)}")
         return found
 
-    def _place(self, origin: Origin, workers: int = 1) -> Place:
+    def _place(self, origin: Origin, workers: int | None = None) -> Place:
         directory = self.directory / str(next(self._numbers))
         directory.mkdir()
         https, http = free_ports(2)

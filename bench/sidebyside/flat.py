@@ -9,7 +9,8 @@ from typing import Any
 type Sample = dict[str, Any]
 
 WARM = 0.2  # of the run: until caches, pools and tables have what they need
-FEWEST = 30  # samples after that, below which nothing is said
+FEWEST = 30  # samples after that, below which nothing is said of growth
+SHORTEST = 600.0  # seconds after that, likewise: little grows much in less
 GROWTH = 0.05  # of the median, over the whole run
 SLACK = 8.0  # MiB: below this growth is an allocator's business
 SLOWER = 1.3  # times the first quarter's median latency
@@ -27,7 +28,7 @@ def verdicts(samples: Sequence[Sample], before: int, after: int) -> dict[str, An
     """What the samples say. `before`, `after`: descriptors without any client. Each verdict is `flat`,
     `grows` or `too short to tell`; descriptors that stay open are a leak however short the run was."""
     warm = [sample for sample in samples if sample["at"] >= samples[-1]["at"] * WARM] if samples else []
-    judged = len(warm) >= FEWEST
+    judged = len(warm) >= FEWEST and warm[-1]["at"] - warm[0]["at"] >= SHORTEST
     memory = [(sample["at"], sample["memory"]) for sample in warm]
     descriptors = [(sample["at"], float(sample["descriptors"])) for sample in warm]
     hours = (warm[-1]["at"] - warm[0]["at"]) / 3600 if warm else 0.0

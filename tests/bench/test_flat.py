@@ -55,6 +55,11 @@ def test_descriptors_that_stay_open_are_a_leak_however_short_the_run() -> None:
     assert (told["memory"], told["latency"]) == ("too short to tell",) * 2
 
 
+def test_many_samples_of_a_short_time_say_nothing_of_growth() -> None:
+    short = [sample | {"at": sample["at"] / 10} for sample in samples()]
+    assert flat.verdicts(short, 20, 20)["memory"] == "too short to tell"
+
+
 def test_no_samples_no_verdict() -> None:
     told = flat.verdicts([], 20, 20)
     assert (told["memory"], told["leak"], told["p50_ratio"]) == ("too short to tell", False, None)

@@ -25,7 +25,7 @@ def measure(field: Field) -> dict[str, Any]:
     peer = field.ours()
     if peer is None:
         return {}
-    if reason := field.knows_workers():
+    if reason := field.why_one_worker:
         field.leave_out(NAME, peer.name, reason)
         return {}
     found: dict[str, Rounds] = {}
