@@ -2,7 +2,8 @@
 # make test   the tests          make check   lint, format, types, import layers
 # make accuracy   is diagnosis right: every fault three times, 500 healthy sign-ins; writes docs/accuracy.md
 # make screenshot  the picture of the README, of the page that the demo leaves (needs chromium)
-# make bench  side-by-side benchmarks        make lock   renew the lock files
+# make bench  beside nginx, HAProxy, stock mitmdump; writes bench/results (a quarter of an hour)
+# make lock   renew the lock files
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +27,7 @@ check: $(READY)
 	@$(BIN)/python -m pytest -q -n 0 tests/test_layers.py
 
 bench: $(READY)
-	@$(BIN)/python bench/edge.py $(ARGS)
+	@PYTHONPATH=bench $(BIN)/python -m sidebyside $(ARGS)
 
 accuracy: $(READY)
 	@$(BIN)/python bench/accuracy --page docs/accuracy.md --json bench/results/accuracy.json $(ARGS)
