@@ -24,6 +24,8 @@ GOOD = {
     "one after the other": 3 * POST_HI,
     "an empty line between": POST_HI + b"\r\n" + GET,
     "asks to upgrade": b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n" + HOST + b"\r\n" + GET,
+    "spaces behind a length": b"POST /a HTTP/1.1\r\nContent-Length: 2 \t\r\n" + HOST + b"\r\nhi",
+    "a space behind a coding": CHUNKED.replace(b"chunked", b"chunked ") + b"0\r\n\r\n",
     "empty field": b"GET / HTTP/1.1\r\nX:\r\n" + HOST + b"\r\n",
     "high bytes in a value": b"GET / HTTP/1.1\r\nX: \xc3\xa9\xff\r\n" + HOST + b"\r\n",
     "absolute form": b"GET http://lyncweb.contoso.example/ HTTP/1.1\r\n" + HOST + b"\r\n",

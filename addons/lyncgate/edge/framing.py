@@ -65,9 +65,10 @@ class Rejection:
     address: str | None
 
 
-# What the length fields may say. llhttp lets more through, mitmproxy less.
+# What the length fields may say. llhttp lets more through, mitmproxy less. A length of 19 digits may be
+# beyond a signed number of 64 bits, and so be a negative one to a server.
 LENGTH_FIELDS = {
-    b"content-length": re.compile(rb"0|[1-9]\d*"),
+    b"content-length": re.compile(rb"0|[1-9]\d{0,17}"),
     b"transfer-encoding": re.compile(b"(?i)chunked"),
 }
 
@@ -122,6 +123,10 @@ class Framing:
         self._size += len(url)
         if self._url > self._limits.url:
             self._note(Fault.URL_TOO_LONG)
+        elif b"#" in url or (url == b"*" and self._parser.get_method() == b"PRI"):
+            # No target has a fragment (RFC 9112 §3.2): servers differ on where its path ends. The other is
+            # the preface of HTTP/2, of which llhttp takes the head for good.
+            self._note(Fault.MALFORMED)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
@@ -132,7 +137,7 @@ class Framing:
         lower = name.lower()
         if lower == b"host":
             self._hosts += 1
-        elif lower in LENGTH_FIELDS and not LENGTH_FIELDS[lower].fullmatch(value):
+        elif lower in LENGTH_FIELDS and not LENGTH_FIELDS[lower].fullmatch(value.strip(b" \t")):
             self._note(Fault.MALFORMED)
         if self._count > self._limits.headers:
             self._note(Fault.TOO_MANY_HEADERS)
