@@ -8,6 +8,7 @@ read it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import fcntl
 import itertools
@@ -35,8 +36,8 @@ class Conversation:
     """What became of a client. `hung`: neither the answers that it waited for nor an end came. `prompted`:
     the connection was not closed before the client closed its half. `raw`: all that came."""
 
-    client: str
     reader: ResponseReader
+    client: str = ""
     raw: bytearray = dataclasses.field(default_factory=bytearray)
     hung: bool = False
     prompted: bool = False
@@ -44,16 +45,19 @@ class Conversation:
     reset: bool = False
 
 
-class _Client(asyncio.Protocol):
+class Client(asyncio.Protocol):
+    """One connection. `talk`: what has come of it so far."""
+
     transport: asyncio.Transport
 
-    def __init__(self, conversation: Conversation) -> None:
-        self.talk = conversation
+    def __init__(self, reader: ResponseReader) -> None:
+        self.talk = Conversation(reader)
         self._changed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.talk.client = transport.get_extra_info("sockname")[0]
 
     def data_received(self, data: bytes) -> None:
         self.talk.raw += data
@@ -107,7 +111,8 @@ class _Client(asyncio.Protocol):
 
     def shut(self) -> None:
         if not self.transport.is_closing():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # reset, and we have not heard of it yet
+                self.transport.write_eof()
 
 
 def _unsent(descriptor: int) -> int:
@@ -127,21 +132,22 @@ async def talk(
     wait_for_end: bool = False,
     patience: float = PATIENCE,
     half_close: bool = False,
-    then: Callable[[_Client], Awaitable[None]] | None = None,
+    then: Callable[[Client], Awaitable[None]] | None = None,
 ) -> Conversation:
     """Send `pieces`, read until there are as many `answers` or the end; with `wait_for_end`, until the other
-    side closes, or `patience` is over. Then close our half (with `half_close` at once) and read up to the end.
+    side closes, or `patience` is over. Then close our half (with `half_close` at once) and read to the end.
     `methods`: of the requests. `then`: goes on with the connection before that."""
-    client = fresh_address()
-    talk = Conversation(client, ResponseReader(methods))
     loop = asyncio.get_running_loop()
-    _, protocol = await loop.create_connection(lambda: _Client(talk), *address, local_addr=(client, 0))
+    _, protocol = await loop.create_connection(
+        lambda: Client(ResponseReader(methods)), *address, local_addr=(fresh_address(), 0)
+    )
+    talk = protocol.talk
     try:
         await protocol.send(pieces)
         if half_close:
             protocol.shut()
         if answers:
-            enough = lambda: talk.closed or len(talk.reader.responses) >= answers  # noqa: E731
+            enough = lambda: talk.closed or talk.reader.fault or len(talk.reader.responses) >= answers  # noqa: E731
             talk.hung = not await protocol.until(enough, PATIENCE)
         if wait_for_end and not talk.hung:
             talk.prompted = not await protocol.until(lambda: talk.closed, patience)

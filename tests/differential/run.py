@@ -8,7 +8,7 @@ from differential.drive import PATIENCE, QUIET, Conversation, many, talk
 from differential.engines import Engine
 from differential.judge import judge
 from differential.origin import OF_OURS, StrictOrigin, strict_origin
-from differential.streams import HOST, Kind, Stream
+from differential.streams import HOST, Answered, Kind, Stream
 from support.edge import EdgeUnderTest, policy
 
 SHOWN = 40  # failures that a report names
@@ -24,7 +24,7 @@ async def put_through(
     engine: Engine, streams: Iterable[Stream], cuts: Callable[[Stream], Iterable[Cut]]
 ) -> Report:
     """Every stream, in every way that `cuts` says."""
-    report = Report()
+    report = Report(engine)
     async with strict_origin() as origin, engine.run(policy([origin])) as it:
 
         async def one(stream: Stream, how: str, pieces: Sequence[bytes]) -> None:
@@ -33,6 +33,9 @@ async def put_through(
 
         await many(one(stream, *cut) for stream in streams for cut in cuts(stream))
         report.end(origin)
+        report.wrong += [
+            f"requests of nobody: {client}: {seen!r:.300}" for client, seen in origin.seen.items()
+        ]
         await serves(it, origin)
     return report
 
@@ -58,25 +61,33 @@ async def serves(it: EdgeUnderTest, origin: StrictOrigin) -> None:
 
 
 class Report:
-    def __init__(self) -> None:
+    """`wrong`: what failed, in words."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.streams = 0
         self.wrong: list[str] = []
+        self._tried: set[str] = set()
+        self._failed: set[str] = set()
 
-    def take(self, stream: Stream, how: str, wrong: Sequence[str]) -> None:
+    def take(self, stream: Stream | Answered, how: str, wrong: Sequence[str]) -> None:
         self.streams += 1
-        if wrong:
+        known = self._engine.shortcoming(stream.name)
+        if known:
+            self._tried.add(known)
+        if wrong and known:
+            self._failed.add(known)
+        elif wrong:
             sent = f"{stream.data!r:.200}"
             self.wrong.append(
-                f"{stream.kind}: {stream.name} [{how}]\n    sent {sent}\n    " + "\n    ".join(wrong)
+                f"{stream.kind}: {stream.name} {how}\n    sent {sent}\n    " + "\n    ".join(wrong)
             )
 
     def end(self, origin: StrictOrigin) -> None:
-        self.wrong += [f"DESYNC: {fault}: {raw!r:.1000}" for fault, raw in origin.desyncs]
+        self.wrong += [f"DESYNC: {fault}: {raw!r:.500}" for fault, raw in origin.desyncs]
         self.wrong += [f"a request for nobody: {request!r:.300}" for request in origin.strays]
-        self.wrong += [
-            f"requests of somebody else: {client}: {seen!r:.300}" for client, seen in origin.seen.items()
-        ]
+        self.wrong += [f"not a shortcoming any more: {known}" for known in self._tried - self._failed]
 
     def __str__(self) -> str:
         shown = "\n".join(self.wrong[:SHOWN])
-        return f"{len(self.wrong)} of {self.streams} are wrong\n{shown}"
+        return f"{len(self.wrong)} wrong, of {self.streams}\n{shown}"

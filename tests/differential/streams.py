@@ -7,7 +7,7 @@ import enum
 import functools
 
 from differential.answers import ResponseReader, read_responses
-from differential.messages import Request
+from differential.messages import Request, Response
 from differential.origin import Script
 from differential.reading import RequestReader, read_requests
 
@@ -83,15 +83,17 @@ def malicious(name: str, data: bytes) -> Stream:
 
 @dataclasses.dataclass(frozen=True)
 class Answered:
-    """What an origin answers to one request. `aborted`: the answer never comes to its end, so no client may
-    ever take it for whole."""
+    """What an origin answers to one request. For odd ones, `tolerated` are bodies that an engine may make of
+    it where the strict reading finds a fault. `held`: of the request's body, sent once it is answered."""
 
     name: str
     script: Script
     kind: Kind
-    method: bytes = b"GET"
     needs: frozenset[Need] = frozenset()
-    body: bytes = b""  # of the request
+    method: bytes = b"GET"
+    body: bytes = b""
+    held: bytes = b""
+    tolerated: tuple[bytes, ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -100,3 +102,8 @@ class Answered:
     @functools.cached_property
     def reading(self) -> ResponseReader:
         return read_responses(self.data, self.method, closed=self.script.ending == "fin")
+
+    @property
+    def whole(self) -> Response | None:
+        """The answer, if it is one. What comes behind it is nobody's."""
+        return self.reading.responses[0] if self.reading.responses else None
