@@ -39,7 +39,7 @@ OF_STOCK = {
     r"0x0a behind a length": "a bare LF ends the head",
     r"value with 0x|folded": "control bytes and folded lines are passed on",
     r"1\.0 with 100": "passed on as the answer",
-    r"304, b'Transfer-Encoding": "a last chunk is sent for it, and taken for the beginning of the next answer",
+    r"304, b'Transfer-Encoding": "a last chunk is sent, and begins the next answer",
     r"early chunks, keep(, cut|, byte|$)": "a client's end is not noticed after such an exchange",
 }
 

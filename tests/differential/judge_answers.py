@@ -1,4 +1,4 @@
-"""Was a client given an origin's answer as it was meant, or none? Never half of one as a whole, never another's."""
+"""Was a client given an answer as it was meant, or none? Never half of one as a whole, never another's."""
 
 from __future__ import annotations
 
