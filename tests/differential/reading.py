@@ -19,7 +19,7 @@ HOST = re.compile(rb"[0-9A-Za-z\-._~!$&'()*+,;=%]*(:\d*)?|\[[0-9A-Fa-f:.]+\](:\d
 TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")  # visible, without `#`: a fragment is never sent
 ABSOLUTE = re.compile(rb"(?i)https?://([^/?]+)(.*)", re.DOTALL)
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,15})"
+    rb"(0*[0-9A-Fa-f]{1,15})"
     rb'((?:[ \t]*;[ \t]*TOKEN(?:[ \t]*=[ \t]*(?:TOKEN|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]'
     rb'|\\[\t \x21-\x7e\x80-\xff])*"))?)*)'.replace(b"TOKEN", TOKEN.pattern)
 )
@@ -34,7 +34,7 @@ NOT_A_TRAILER = frozenset(
 
 
 # What llhttp lets pass in the place of extensions. They are never passed on, so it means the same.
-TOLERATED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?")
+TOLERATED_CHUNK_LINE = re.compile(rb"(0*[0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?")
 
 
 class NotHttp(Exception):  # noqa: N818 (it is what it says)

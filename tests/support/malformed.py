@@ -48,6 +48,11 @@ MALFORMED = {
     "chunk longer than said": b"POST / HTTP/1.1\r\n"
     + HOST
     + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
+    "bare LF behind the body of a request to upgrade": POST
+    + b"Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 70\r\n\r\n"
+    + b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n".ljust(70, b"x")
+    + b"GET / HTTP/1.1\nHost: a\n\n",
+    "CONNECT with a body": b"CONNECT a:1 HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc",
     "unknown method": b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n",
     "method in lower case": b"get / HTTP/1.1\r\n" + HOST + b"\r\n",
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

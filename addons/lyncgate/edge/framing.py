@@ -76,6 +76,10 @@ REQUEST_LINE = len("  HTTP/1.1\r\n")  # bytes of a request line beside method an
 HEADER_LINE = len(": \r\n")
 END_OF_HEAD = len("\r\n")
 
+STAND_IN = (
+    b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"  # a head like one that asked to upgrade, and does not ask
+)
+
 
 class Framing:
     """Follows one client connection. After a fault it must not be fed again."""
@@ -89,6 +93,7 @@ class Framing:
         self._parser = httptools.HttpRequestParser(self)
         self._in_head = False
         self._in_body = False
+        self._framed = b""  # the field that says how long the body is
         self._unfinished = 0  # bytes received of a head that has not ended
 
     def feed(self, data: bytes) -> Fault | None:
@@ -98,10 +103,14 @@ class Framing:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # llhttp stops at a request to upgrade. We forward none (hop-by-hop), so what
-                # follows is the next request.
-                data = data[upgrade.args[0] :]
+                # llhttp stops at a request to upgrade. We forward none (hop-by-hop), so what follows is its
+                # body, if it has one, which httptools does not wait for, and then the next request.
+                if self._fault:
+                    return self._fault
+                data, framed = data[upgrade.args[0] :], self._framed
                 self._start()
+                if framed:
+                    self._parser.feed_data(STAND_IN % framed)
                 continue
             except httptools.HttpParserError:
                 return self._fault or (Fault.SIP if b" SIP/2.0\r\n" in data else Fault.MALFORMED)
@@ -116,6 +125,7 @@ class Framing:
 
     def on_message_begin(self) -> None:
         self._in_head, self._in_body = True, False
+        self._framed = b""
         self._size = self._count = self._hosts = self._url = self._unfinished = 0
 
     def on_url(self, url: bytes) -> None:
@@ -137,20 +147,25 @@ class Framing:
         lower = name.lower()
         if lower == b"host":
             self._hosts += 1
-        elif lower in LENGTH_FIELDS and not LENGTH_FIELDS[lower].fullmatch(value.strip(b" \t")):
-            self._note(Fault.MALFORMED)
+        elif lower in LENGTH_FIELDS:
+            self._framed = name + b":" + value
+            if not LENGTH_FIELDS[lower].fullmatch(value.strip(b" \t")):
+                self._note(Fault.MALFORMED)
         if self._count > self._limits.headers:
             self._note(Fault.TOO_MANY_HEADERS)
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True
-        self._size += len(self._parser.get_method()) + REQUEST_LINE + END_OF_HEAD
+        method = self._parser.get_method()
+        self._size += len(method) + REQUEST_LINE + END_OF_HEAD
         if self._size > self._limits.head:
             self._note(Fault.HEAD_TOO_LARGE)
         if self._parser.get_http_version() != "1.1":
             self._note(Fault.VERSION)
         elif self._hosts != 1:
             self._note(Fault.HOST)
+        elif method == b"CONNECT" and self._framed:  # to some it has a body, to others a tunnel follows
+            self._note(Fault.MALFORMED)
 
     def on_message_complete(self) -> None:
         self._in_body = False

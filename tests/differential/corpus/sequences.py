@@ -166,6 +166,16 @@ def upgrades() -> Iterator[Stream]:
         yield malicious(f"upgrade to {name} with a length and chunks", both)
         smuggled = request(b"POST /u HTTP/1.1", *fields, b"Content-Length: %d" % len(EVIL), body=EVIL)
         yield odd(f"upgrade to {name} with a request for a body", smuggled)
+        # Whoever takes the body for a request takes what follows, which is no HTTP, for that one's body.
+        inner = b"POST /in HTTP/1.1\r\n" + HOST + b"Content-Length: 9999\r\n\r\n"
+        outer = request(b"POST /u HTTP/1.1", *fields, b"Content-Length: %d" % len(inner), body=inner)
+        behind = b"GET /behind HTTP/1.1\r\n" + HOST
+        for what, rest in {
+            "LF": b"X: a\nb: c\r\n\r\n",
+            "NUL": b"X: a\0b\r\n\r\n",
+            "two Hosts": HOST + b"\r\n",
+        }.items():
+            yield malicious(f"upgrade to {name} with a body that covers {what}", outer + behind + rest)
 
 
 def cut_short() -> Iterator[Stream]:
