@@ -15,8 +15,8 @@ from support.edge import EdgeUnderTest, edge
 @dataclasses.dataclass(frozen=True)
 class Engine:
     """`can`: what streams may need of it and have to be served; others it may as well refuse.
-    `shortcomings`: what it is known to do wrong, and why: patterns of names' beginnings. A pattern that
-    nothing fails by any more has to go."""
+    `shortcomings`: which answers it is known to get wrong, by how their names begin, and why. A pattern that
+    nothing fails by any more has to go. For requests there are none."""
 
     name: str
     run: Callable[[Policy], contextlib.AbstractAsyncContextManager[EdgeUnderTest]]

@@ -72,7 +72,7 @@ class Report:
 
     def take(self, stream: Stream | Answered, how: str, wrong: Sequence[str]) -> None:
         self.streams += 1
-        known = self._engine.shortcoming(stream.name)
+        known = self._engine.shortcoming(stream.name) if isinstance(stream, Answered) else None
         if known:
             self._tried.add(known)
         if wrong and known:

@@ -97,6 +97,9 @@ class User:
         except (ConnectionError, asyncio.IncompleteReadError):
             counts.broken += 1
             raise
+        except TimeoutError:
+            counts.wrong.append(f"{self.name} ({self.kind}) asked {request_id} and was left without an answer")
+            raise ConnectionAbortedError from None
         if reply.status != 200:
             counts.refused += 1
             if reply.status not in (401, 502):
