@@ -2,6 +2,7 @@
 # make test   the tests          make check   lint, format, types, import layers
 # make accuracy   is diagnosis right: every fault three times, 500 healthy sign-ins; writes docs/accuracy.md
 # make screenshot  the picture of the README, of the page that the demo leaves (needs chromium)
+# make fuzz   ARGS="--seconds 600": look for bytes that break the framing (needs PyPI: atheris)
 # make bench  beside nginx, HAProxy, stock mitmdump; writes bench/results (a quarter of an hour)
 # make lock   renew the lock files
 .DEFAULT_GOAL := help
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 4
 
-.PHONY: help demo test check bench accuracy screenshot lock clean
+.PHONY: help demo test check bench fuzz accuracy screenshot lock clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -28,6 +29,13 @@ check: $(READY)
 
 bench: $(READY)
 	@PYTHONPATH=bench $(BIN)/python -m sidebyside $(ARGS)
+
+# Beside the environment, and in no lock file: it has wheels for some platforms only.
+.fuzz/.ready: $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: --target .fuzz 'atheris>=3,<4' && touch $@
+
+fuzz: .fuzz/.ready
+	@PYTHONPATH=.fuzz $(BIN)/python tests/fuzz/run.py $(ARGS)
 
 accuracy: $(READY)
 	@$(BIN)/python bench/accuracy --page docs/accuracy.md --json bench/results/accuracy.json $(ARGS)
@@ -51,4 +59,4 @@ lock:
 		pyproject.toml --group dev -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .fuzz build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def edge_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """How the edge moves bytes in this test."""
     chosen = Engine(getattr(request, "param", Engine.LANE))
     monkeypatch.setattr(support_edge, "ENGINE", chosen)
@@ -29,4 +29,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("engines")
     names = marker.args if marker else [str(one) for one in Engine]
-    metafunc.parametrize("engine", names, indirect=True)
+    metafunc.parametrize("edge_engine", names, indirect=True)

@@ -24,6 +24,16 @@ GOOD = {
     "one after the other": 3 * POST_HI,
     "an empty line between": POST_HI + b"\r\n" + GET,
     "asks to upgrade": b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n" + HOST + b"\r\n" + GET,
+    "spaces behind a length": b"POST /a HTTP/1.1\r\nContent-Length: 2 \t\r\n" + HOST + b"\r\nhi",
+    "a space behind a coding": CHUNKED.replace(b"chunked", b"chunked ") + b"0\r\n\r\n",
+    "asks to upgrade, with a body": b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n"
+    + HOST
+    + b"Content-Length: 3\r\n\r\n\n\n\n"
+    + GET,
+    "asks to upgrade, with chunks": b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n"
+    + HOST
+    + b"Transfer-Encoding: chunked\r\n\r\n3\r\n\n\n\n\r\n0\r\n\r\n"
+    + GET,
     "empty field": b"GET / HTTP/1.1\r\nX:\r\n" + HOST + b"\r\n",
     "high bytes in a value": b"GET / HTTP/1.1\r\nX: \xc3\xa9\xff\r\n" + HOST + b"\r\n",
     "absolute form": b"GET http://lyncweb.contoso.example/ HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -53,7 +63,7 @@ def test_accepted_however_it_is_split(name: str) -> None:
     data = GOOD[name]
     assert verdict(data) is None
     assert verdict(*(bytes([byte]) for byte in data)) is None
-    tight = Limits(head=100, headers=3, url=40)
+    tight = Limits(head=120, headers=4, url=40)
     for cut in range(1, len(data)):
         assert verdict(data[:cut], data[cut:], limits=tight) is None, cut
 

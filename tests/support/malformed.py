@@ -18,6 +18,7 @@ MALFORMED = {
     "no name": b"GET / HTTP/1.1\r\n" + HOST + b": a\r\n\r\n",
     "bracket in a name": b"GET / HTTP/1.1\r\n" + HOST + b"X(: a\r\n\r\n",
     "control byte in the target": b"GET /\x01 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "fragment in the target": b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n",
     "high byte in the target": b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "length and chunks": b"POST / HTTP/1.1\r\n"
     + HOST
@@ -28,6 +29,7 @@ MALFORMED = {
     "length with a zero before": POST + b"Content-Length: 03\r\n\r\nabc",
     "length in hex": POST + b"Content-Length: 0x3\r\n\r\nabc",
     "length beyond 64 bits": POST + b"Content-Length: 99999999999999999999\r\n\r\n",
+    "length beyond 63 bits": POST + b"Content-Length: 9223372036854775808\r\n\r\n",
     "coding that is not chunked": POST + b"Transfer-Encoding: gzip\r\n\r\n",
     "coding before chunked": b"POST / HTTP/1.1\r\n"
     + HOST
@@ -46,9 +48,15 @@ MALFORMED = {
     "chunk longer than said": b"POST / HTTP/1.1\r\n"
     + HOST
     + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
+    "bare LF behind the body of a request to upgrade": POST
+    + b"Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 70\r\n\r\n"
+    + b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n".ljust(70, b"x")
+    + b"GET / HTTP/1.1\nHost: a\n\n",
+    "CONNECT with a body": b"CONNECT a:1 HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc",
     "unknown method": b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n",
     "method in lower case": b"get / HTTP/1.1\r\n" + HOST + b"\r\n",
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/2 preface, its head": b"PRI * HTTP/2.0\r\n\r\n",
     "HTTP/3.7": b"GET / HTTP/3.7\r\n" + HOST + b"\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "garbage": bytes(range(128, 256)),

@@ -49,9 +49,10 @@ STATUS: dict[Fault, int] = {
 }
 
 
-# What the length fields may say. llhttp lets more through, mitmproxy less.
+# What the length fields may say. llhttp lets more through, mitmproxy less. A length of 19 digits may be
+# beyond a signed number of 64 bits, and so be a negative one to a server.
 LENGTH_FIELDS = {
-    b"content-length": re.compile(rb"0|[1-9]\d*"),
+    b"content-length": re.compile(rb"0|[1-9]\d{0,17}"),
     b"transfer-encoding": re.compile(b"(?i)chunked"),
 }
 
@@ -76,6 +77,9 @@ REQUEST_LINE = len("  HTTP/1.1\r\n")  # bytes of a request line beside method an
 HEADER_LINE = len(": \r\n")
 END_OF_HEAD = len("\r\n")
 
+# A head like one that asked to upgrade, which does not ask.
+STAND_IN = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
+
 
 class Framing:
     """Follows one client connection. After a fault it must not be fed again. A subclass hears of each message
@@ -92,6 +96,8 @@ class Framing:
         self._parser = httptools.HttpRequestParser(self)
         self._in_head = False
         self._in_body = False
+        self._framed = b""  # the field that says how long the body is
+        self._standing_in = False  # for the head of a request to upgrade whose body is still to come
         self._unfinished = 0  # bytes received of a head that has not ended
 
     def feed(self, data: bytes) -> Fault | None:
@@ -101,12 +107,17 @@ class Framing:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # llhttp stops at a request to upgrade. Where it is none that we forward (hop-by-hop), what
-                # follows is the next request.
-                data = data[upgrade.args[0] :]
-                if self.upgraded(data):
+                # llhttp stops at a request to upgrade. What follows is its body, if it has one, which
+                # httptools does not wait for, and then the next request, unless it goes on as something else.
+                if self._fault:
+                    return self._fault
+                data, framed = data[upgrade.args[0] :], self._framed
+                if not framed and self.upgraded(data):
                     break
                 self._start()
+                if framed:
+                    self._standing_in = True
+                    self._parser.feed_data(STAND_IN % framed)
                 continue
             except httptools.HttpParserError:
                 return self._fault or (Fault.SIP if b" SIP/2.0\r\n" in data else Fault.MALFORMED)
@@ -135,19 +146,31 @@ class Framing:
     # llhttp's callbacks. They note a fault and go on: raising through C is slower and says less.
 
     def on_message_begin(self) -> None:
+        if self._standing_in:
+            return
         self._in_head, self._in_body = True, False
+        self._framed = b""
         self._size = self._count = self._hosts = self._unfinished = 0
         self.url = b""
         self.fields: list[tuple[bytes, bytes]] = []
 
     def on_url(self, url: bytes) -> None:
+        if self._standing_in:
+            return
         self.url = self.url + url if self.url else url
         self._size += len(url)
         if len(self.url) > self._limits.url:
             self._note(Fault.URL_TOO_LONG)
             self.url = self.url[: self._limits.url]
+        elif b"#" in url or (url == b"*" and self._parser.get_method() == b"PRI"):
+            # No target has a fragment (RFC 9112 §3.2): servers differ on where its path ends. The other is
+            # the preface of HTTP/2, of which llhttp takes the head for good.
+            self._note(Fault.MALFORMED)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._standing_in:
+            return
+        value = value.strip(b" \t")
         if self._in_body:
             self._trailer(name, value)
             return
@@ -156,8 +179,10 @@ class Framing:
         lower = name.lower()
         if lower == b"host":
             self._hosts += 1
-        elif lower in LENGTH_FIELDS and not LENGTH_FIELDS[lower].fullmatch(value):
-            self._note(Fault.MALFORMED)
+        elif lower in LENGTH_FIELDS:
+            self._framed = name + b":" + value
+            if not LENGTH_FIELDS[lower].fullmatch(value):
+                self._note(Fault.MALFORMED)
         if self._count > self._limits.headers:
             self._note(Fault.TOO_MANY_HEADERS)
             return
@@ -176,6 +201,10 @@ class Framing:
             self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self._standing_in:
+            self._standing_in, self._framed = False, b""
+            self._in_body = True
+            return
         self._in_head, self._in_body = False, True
         method = self._parser.get_method()
         self._size += len(method) + REQUEST_LINE + END_OF_HEAD
@@ -185,6 +214,9 @@ class Framing:
             self._note(Fault.VERSION)
         elif self._hosts != 1:
             self._note(Fault.HOST)
+        elif method == b"CONNECT" and self._framed:  # to some it has a body, to others a tunnel follows
+            self._note(Fault.MALFORMED)
+        self._skipped = bool(self._framed) and self._parser.should_upgrade()
         if self._fault is None:
             self.head(method)
             self.fields = []
@@ -194,6 +226,9 @@ class Framing:
             self.chunk(data)
 
     def on_message_complete(self) -> None:
+        if self._skipped:  # httptools passes over the body
+            self._skipped = False
+            return
         self._in_body = False
         self._shared = True
         if self._fault is None:

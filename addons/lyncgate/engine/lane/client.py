@@ -271,12 +271,10 @@ class ClientConnection:
             self._hang_up(None)
             return
         if relay.incoming.websocket:
-            self._reader.resume()
-            if rest := relay.incoming.rest:
-                self._fault = self._reader.feed(rest)
-                if self._fault is not None:
-                    self._faulty(self._fault)
-                    return
+            self._fault = self._reader.resume()
+            if self._fault is not None:
+                self._faulty(self._fault)
+                return
         self._advance()
         self.settle()
 

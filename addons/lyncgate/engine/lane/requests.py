@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from lyncgate.edge.framing import Framing
+from lyncgate.edge.framing import Fault, Framing
 from lyncgate.edge.heads import Field, first, tokens, values
 from lyncgate.policy.policy import Limits
 
@@ -44,6 +44,7 @@ class RequestReader(Framing):
         super().__init__(limits)
         self.queue: deque[Incoming] = deque()
         self.current: Incoming | None = None
+        self._switching: Incoming | None = None  # what may go on as a websocket, and is not answered yet
         self.now = self.began = 0.0
 
     def on_message_begin(self) -> None:
@@ -90,13 +91,23 @@ class RequestReader(Framing):
             self.current.complete = True
             self._last, self.current = self.current, None
 
+    def feed(self, data: bytes) -> Fault | None:
+        if self._switching is None:
+            return super().feed(data)
+        self._switching.rest += data
+        return Fault.PIPELINE if len(self._switching.rest) > self._limits.head else None
+
     def upgraded(self, rest: bytes) -> bool:
         """Kept where the request may go on as a websocket: what follows is not HTTP if it does."""
         if not self._last.websocket:
             return False
-        self._last.rest = rest
+        self._switching, self._last.rest = self._last, rest
         return True
 
-    def resume(self) -> None:
+    def resume(self) -> Fault | None:
         """The request to go on as a websocket was answered otherwise: what follows is a request again."""
+        if self._switching is None:
+            return None
+        rest, self._switching = self._switching.rest, None
         self._start()
+        return self.feed(rest)
