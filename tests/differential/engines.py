@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping
 
 from differential.streams import Need
+from lyncgate.engine.master import Engine as Moves
 from lyncgate.policy.policy import Policy
 from support.edge import EdgeUnderTest, edge
 
@@ -46,8 +48,9 @@ OF_STOCK = {
 ENGINES = {
     "stock": Engine(
         "stock",
-        edge,
+        functools.partial(edge, engine=Moves.STOCK),
         frozenset({Need.PIPELINE, Need.BODY_ANYWHERE, Need.EXPECT_LATE, Need.EXTENSIONS}),
         OF_STOCK,
     ),
+    "lane": Engine("lane", functools.partial(edge, engine=Moves.LANE), frozenset(Need)),
 }

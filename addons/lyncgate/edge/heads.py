@@ -45,6 +45,25 @@ class OwnAnswer:
     body: bytes = b""
 
 
+def origin_form(target: bytes, host: bytes) -> bytes:
+    """Path and query of a target in absolute form (RFC 9112 §3.2.2) whose authority is that of the Host field,
+    to the letter but for case and the default port. Any other target stays as it is, to be judged as such."""
+    scheme, _, rest = target.partition(b"://")
+    scheme = scheme.lower()
+    if scheme not in _PORTS:
+        return target
+    authority, slash, path = rest.partition(b"/")
+    if not slash and b"?" in authority:
+        authority, slash, path = *authority.partition(b"?")[:1], b"?", authority.partition(b"?")[2]
+    port = _PORTS[scheme]
+    if not authority or authority.lower().removesuffix(port) != host.lower().removesuffix(port):
+        return target
+    return b"/" + (slash + path if slash == b"?" else path)
+
+
+_PORTS = {b"http": b":80", b"https": b":443"}
+
+
 def first(fields: Fields, name: bytes) -> bytes:
     """The first value of a field, b"" if there is none. `name`: in lower case."""
     for key, value in fields:

@@ -31,12 +31,14 @@ def read(limits: Limits, request: Request) -> Asked | Deny:
     target = request.target
     if len(target) > limits.url:
         return _refusal(414, Reason.URL_TOO_LONG)
-    if not target.startswith(b"/") or _NO_URL_BYTE.search(target):
+    # `*` asks about the server as a whole (RFC 9110 §9.3.7): whoever publishes the name's root answers that.
+    rooted = target.startswith(b"/") or (target == b"*" and request.method == b"OPTIONS")
+    if not rooted or request.method == b"CONNECT" or _NO_URL_BYTE.search(target):
         return _refusal(400, Reason.BAD_TARGET)
     host = hosts.parse(request.host)
     if host is None:
         return _refusal(400, Reason.BAD_HOST)
-    path, mark, query = target.partition(b"?")
+    path, mark, query = (b"/", b"", b"") if target == b"*" else target.partition(b"?")
     readings = paths.readings(path)
     if readings is None:
         return _refusal(400, Reason.AMBIGUOUS_PATH)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lyncgate.edge import outcomes
 from lyncgate.edge.handshakes import MemberAttempt
 from lyncgate.edge.headers import CLOSE
-from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead
+from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead, first, origin_form
 from lyncgate.engine.lane import wire
 from lyncgate.engine.lane.requests import Incoming
 from lyncgate.engine.lane.stream import HIGH
@@ -50,8 +50,11 @@ class Relay:
         self._chunked = False  # how the answer's body goes to the client
         self._again = False  # it has been asked a second time
         self._taken = 0  # bytes of the body
+        target = incoming.target
+        if not target.startswith(b"/"):
+            target = origin_form(target, first(incoming.fields, b"host"))
         head = RequestHead(
-            incoming.method, incoming.target, incoming.fields, websocket=incoming.websocket, pooled=True
+            incoming.method, target, incoming.fields, websocket=incoming.websocket, pooled=True
         )
         self.transit = self._course.begin(client.record, head)
 
@@ -62,6 +65,8 @@ class Relay:
             self.closes = True  # the body will never come, or is too much to wait for
             self._own(self.transit.answer)
         else:
+            if self.transit.answer.status in (400, 414):
+                self.closes = True  # who sends such a thing may mean something else by what follows
             self.proceed()
 
     @property
@@ -176,7 +181,7 @@ class Relay:
     def answer(self) -> None:
         """Pass on what has come of the answer."""
         upstream, client = self.upstream, self._client
-        if upstream is None or self.over:
+        if upstream is None or self.over or self.answer_whole:
             return
         reader = upstream.reader
         parts: list[bytes] = []

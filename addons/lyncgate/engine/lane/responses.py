@@ -115,7 +115,7 @@ class ResponseReader:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
+        self._fields.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self.complete:
