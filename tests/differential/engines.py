@@ -52,5 +52,9 @@ ENGINES = {
         frozenset({Need.PIPELINE, Need.BODY_ANYWHERE, Need.EXPECT_LATE, Need.EXTENSIONS}),
         OF_STOCK,
     ),
-    "lane": Engine("lane", functools.partial(edge, engine=Moves.LANE), frozenset(Need)),
+    "lane": Engine(
+        "lane",
+        functools.partial(edge, engine=Moves.LANE),
+        frozenset(Need) - {Need.METHODS, Need.LARGE, Need.LENGTH_ZEROS},
+    ),
 }

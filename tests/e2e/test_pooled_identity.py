@@ -98,9 +98,7 @@ class User:
             counts.broken += 1
             raise
         except TimeoutError:
-            counts.wrong.append(
-                f"{self.name} ({self.kind}) asked {request_id} and was left without an answer"
-            )
+            counts.wrong.append(f"{self.name} ({self.kind}) asked {request_id}, and no answer came")
             raise ConnectionAbortedError from None
         if reply.status != 200:
             counts.refused += 1
