@@ -28,9 +28,7 @@ def judge_answer(answered: Answered, talk: Conversation, follow_up: Request, eng
         wrong.append(f"the client took for whole: {first!r:.200}")
     if answered.kind is Kind.VALID and answered.needs <= engine.can and not served:
         wrong.append("a good answer did not arrive")
-    if any(same(interim, known) for interim in given.interim for known in answered.reading.interim) < len(
-        given.interim
-    ):
+    if not all(any(same(interim, known) for known in answered.reading.interim) for interim in given.interim):
         wrong.append(f"interim answers of nobody: {given.interim!r:.200}")
     if Need.EARLY_HINTS in answered.needs & engine.can and len(given.interim) < len(answered.reading.interim):
         wrong.append("interim answers are missing")

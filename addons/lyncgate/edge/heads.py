@@ -45,7 +45,7 @@ class OwnAnswer:
     body: bytes = b""
 
 
-def origin_form(target: bytes, host: bytes) -> bytes:
+def origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
     """Path and query of a target in absolute form (RFC 9112 §3.2.2) whose authority is that of the Host field,
     to the letter but for case and the default port. Any other target stays as it is, to be judged as such."""
     scheme, _, rest = target.partition(b"://")
@@ -58,6 +58,8 @@ def origin_form(target: bytes, host: bytes) -> bytes:
     port = _PORTS[scheme]
     if not authority or authority.lower().removesuffix(port) != host.lower().removesuffix(port):
         return target
+    if method == b"OPTIONS" and not slash:
+        return b"*"  # RFC 9112 §3.2.4
     return b"/" + (slash + path if slash == b"?" else path)
 
 

@@ -52,7 +52,7 @@ class Relay:
         self._taken = 0  # bytes of the body
         target = incoming.target
         if not target.startswith(b"/"):
-            target = origin_form(target, first(incoming.fields, b"host"))
+            target = origin_form(incoming.method, target, first(incoming.fields, b"host"))
         head = RequestHead(
             incoming.method, target, incoming.fields, websocket=incoming.websocket, pooled=True
         )
@@ -84,7 +84,8 @@ class Relay:
             return
         pool = transit.pool.pool
         to = Destination(pool.name, member.member.host, decision.port, decision.scheme, pool.tls)
-        upstream = client.take_private(to) or self._lane.upstreams.idle(to)
+        # Who asks again has met a connection that was closed; the others may be as old.
+        upstream = None if self._again else client.take_private(to) or self._lane.upstreams.idle(to)
         if upstream is not None:
             self.use(upstream)
         else:

@@ -60,7 +60,7 @@ class ResponseReader:
         self.chunks: list[bytes] = []
         self.trailers: list[Field] = []
         self.complete = False
-        self.spoiled = False  # more came than was asked for: this answer is good, the connection is not
+        self.spoiled = False  # this answer is good, the connection is not: more came than was asked for
         self.rest: bytes | None = None  # what follows a 101
 
     def feed(self, data: bytes) -> None:
@@ -176,6 +176,8 @@ class ResponseReader:
         if self.complete or self.head is None or self.head.status == 101 or self.head.until_close:
             return  # the first was an interim answer; the others end otherwise
         self.trailers, self._fields = self._fields, []
+        if not self._parser.should_keep_alive():  # by a field that only llhttp heeds, as in trailers
+            self.spoiled = True
         self._over()
 
     def _over(self) -> None:
