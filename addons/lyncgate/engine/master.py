@@ -146,7 +146,7 @@ class EdgeMaster(Master):
             was_idle, idle = idle, self._idle()
             for handler in idle & was_idle:  # twice: an exchange's last bytes leave after its record
                 _cancel(handler, handler.client, "drain")
-            if not self.edge.edge.transits and len(idle) == len(self.proxyserver.connections):
+            if not self.edge.edge.transits and len(idle & was_idle) == len(self.proxyserver.connections):
                 break
             await asyncio.sleep(0.05)
         return len(self.edge.edge.transits)
