@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -18,9 +19,14 @@ def test_all_open_a_journal_that_is_just_being_made(tmp_path: Path) -> None:
     def opened(number: int) -> int:
         barrier.wait()
         place = Place.of(tmp_path / f"{number}.sqlite")
-        with contextlib.closing(open_to_write(place)) as connection:
-            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-            return version
+        while True:
+            try:
+                connection = open_to_write(place)
+            except sqlite3.OperationalError:
+                continue  # locked: the journal's thread tries again as well
+            with contextlib.closing(connection):
+                version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+                return version
 
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for number in range(TIMES):
