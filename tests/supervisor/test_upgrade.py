@@ -91,6 +91,30 @@ def test_nobody_notices(edge: Crew, origin: Origin) -> None:
     assert "ERROR" not in edge.log
 
 
+def test_fifty_reloads_five_workers_replaced_and_an_upgrade(edge: Crew, origin: Origin) -> None:
+    """Nothing fails, and who hangs as a poll does is answered, wherever that one has been since."""
+    origin.hold.clear()
+    with concurrent.futures.ThreadPoolExecutor(32) as pool, Load(edge) as load:
+        held = [pool.submit(edge.ask, "/held") for _ in range(30)]
+        wait_until(lambda: origin.asked == 30, "they have not come")
+        for number in range(50):
+            before = edge.ready()["details"]["policy"]
+            edge.change(timeouts={"idle": f"{number + 60}s"})
+            wait_until(lambda old=before: edge.ready()["details"]["policy"] != old, lambda: edge.log)
+            if number % 10 == 5:
+                workers = edge.workers()
+                os.kill(workers[number % 20 // 10], signal.SIGTERM)
+                edge.wait_for_workers(2, none_of=[workers[number % 20 // 10]])
+        upgraded = edge.command("upgrade")
+        assert (upgraded.returncode, upgraded.stderr) == (0, "")
+        assert not any(one.done() for one in held)
+        origin.hold.set()
+        assert [one.result() for one in held] == [(200, b"/held")] * 30
+    assert load.failures == []
+    assert load.asked > 500
+    assert edge.process.popen.wait(15) == 0
+
+
 def test_one_that_does_not_start_changes_nothing(edge: Crew) -> None:
     """As rules.yaml is broken, which the new program reads anew."""
     good, pid, workers = edge.rules.read_text(), edge.pid, edge.workers()

@@ -231,6 +231,19 @@ def test_rules_that_one_worker_does_not_adopt_are_adopted_by_none(two: Crew) -> 
     assert [two.ask()[0] for _ in range(20)] == [404] * 20
 
 
+def test_a_worker_that_leaves_meanwhile_holds_up_no_rules(two: Crew) -> None:
+    workers = two.workers()
+    os.kill(workers[1], signal.SIGSTOP)
+    two.change(publications=[{"name": "web", "hosts": ["other.contoso.example"], "pool": "pool01"}])
+    wait_until(lambda: quick(two) == 404, "worker 0 serves by the old rules")
+    os.kill(workers[1], signal.SIGTERM)
+    os.kill(workers[1], signal.SIGCONT)
+    two.wait_for("lyncgate_config_reloads_total", 2, result="success")
+    two.wait_for_workers(2, none_of=[workers[1]])
+    assert [two.ask()[0] for _ in range(20)] == [404] * 20
+    assert two.metric(RESTARTS) == 0
+
+
 def quick(edge: Crew) -> int | None:
     """The status, if it comes at once."""
     with socket.create_connection(edge.http) as connection:

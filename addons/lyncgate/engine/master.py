@@ -164,7 +164,11 @@ class EdgeMaster(Master):
             if self.lane:
                 self.lane.leave_idle()
             left = len(self.lane.clients) if self.lane else 0
-            if not self.edge.edge.transits and not left and len(idle) == len(self.proxyserver.connections):
+            if (
+                not self.edge.edge.transits
+                and not left
+                and len(idle & was_idle) == len(self.proxyserver.connections)
+            ):
                 break
             await asyncio.sleep(0.05)
         return len(self.edge.edge.transits)

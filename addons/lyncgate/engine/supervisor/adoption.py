@@ -66,6 +66,10 @@ class Adoption:
             self.took_over.add(child)
         self._done_with(child, error)
 
+    def excuse(self, child: Child) -> None:
+        """It drains: the one in its place is told instead, once the others have answered."""
+        self._done_with(child, None)
+
     def ended(self, child: Child) -> None:
         """It may have been the policy that it died of."""
         self._done_with(child, f"{child.name} ended while it adopted the rules")

@@ -58,12 +58,6 @@ class Control:
         if self._listening:
             self._listening.close()
 
-    def stop(self) -> None:
-        """In the supervisor itself."""
-        for one in (*self._askers, *((self._listening,) if self._listening else ())):
-            self._reactor.unwatch(one)
-        self.close()
-
     def _accept(self) -> None:
         if self._listening is None:
             return

@@ -232,6 +232,8 @@ class Crew:
                     slot.child = None
                     self._leaving.add(child)
                     child.state = WorkerState.DRAINING
+                    if self._adoption:
+                        self._adoption.excuse(child)
                     self._spawn(slot)
             case Departed(counted):
                 child.counted = counted

@@ -37,7 +37,8 @@ class Reactor:
         self._woken, self._wake = socket.socketpair()
         for end in (self._woken, self._wake):
             end.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ, (self._signalled, None))
+        self._watched: dict[int, tuple[Call, Call | None]] = {}
+        self.watch(self._woken, self._signalled)
         self._before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         self._running = False
 
@@ -45,14 +46,18 @@ class Reactor:
         """Call `readable` while there is something to read; `writable`, if given, while more may be sent.
         Anew for the same `what`: instead of before."""
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0)
-        if what in self._selector.get_map():
-            self._selector.modify(what, events, (readable, writable))
+        descriptor = what if isinstance(what, int) else what.fileno()
+        if descriptor in self._watched:
+            self._selector.modify(descriptor, events)
         else:
-            self._selector.register(what, events, (readable, writable))
+            self._selector.register(descriptor, events)
+        self._watched[descriptor] = (readable, writable)
 
     def unwatch(self, what: Any) -> None:
-        if what in self._selector.get_map():
-            self._selector.unregister(what)
+        """Before it is closed."""
+        descriptor = what if isinstance(what, int) else what.fileno()
+        if self._watched.pop(descriptor, None):
+            self._selector.unregister(descriptor)
 
     def later(self, seconds: float, call: Call) -> Timer:
         timer = Timer(call)
@@ -84,12 +89,12 @@ class Reactor:
 
     def _turn(self) -> None:
         wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        for key, events in self._selector.select(wait):
-            readable, writable = key.data
-            if events & selectors.EVENT_WRITE and writable is not None:
-                _guarded(writable)
-            if events & selectors.EVENT_READ and key.fileobj in self._selector.get_map():
-                _guarded(readable)
+        came = [(key.fd, events, self._watched[key.fd]) for key, events in self._selector.select(wait)]
+        for descriptor, events, calls in came:
+            # What came before may have been the end of this one, whose number may even be another's by now.
+            for event, call in ((selectors.EVENT_WRITE, calls[1]), (selectors.EVENT_READ, calls[0])):
+                if events & event and call is not None and self._watched.get(descriptor) is calls:
+                    _guarded(call)
         while self._timers and self._timers[0][0] <= time.monotonic():
             _, _, timer = heapq.heappop(self._timers)
             if timer.call:

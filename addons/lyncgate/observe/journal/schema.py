@@ -199,9 +199,10 @@ def _reading(place: Place, mode: str) -> sqlite3.Connection:
 
 def _version(place: Place, connection: sqlite3.Connection) -> int:
     """0: nothing in it yet. Raises JournalError for what is not ours or newer than we are."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    # In this order: another process may be making it, and where there are tables there is the rest as well.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if tables and application != APPLICATION:
         raise JournalError(f"journal {place}: found another program's SQLite file; allowed: a journal")
     if version > VERSION:
