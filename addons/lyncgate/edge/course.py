@@ -15,7 +15,7 @@ from lyncgate.edge.framing import Fault
 from lyncgate.edge.guard import Guard
 from lyncgate.edge.handshakes import Handshakes, MemberAttempt
 from lyncgate.edge.headers import HeaderFields
-from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead
+from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead, lowered
 from lyncgate.edge.health import HealthObserver
 from lyncgate.edge.identity import Identity
 from lyncgate.edge.lyncdiscover import Lyncdiscover
@@ -110,7 +110,7 @@ class Course:
 
     def own(self, transit: Transit, answer: OwnAnswer) -> ResponseHead:
         """The head of an answer of the edge's own, as it goes to the client."""
-        head = ResponseHead(answer.status, answer.fields)
+        head = ResponseHead(answer.status, answer.fields, lowered(answer.fields))
         self.answered(transit, head)
         return head
 

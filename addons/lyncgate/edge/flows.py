@@ -17,7 +17,7 @@ from lyncgate.edge.client import Client, shown_address
 from lyncgate.edge.clienthello import offered
 from lyncgate.edge.course import Course
 from lyncgate.edge.handshakes import MemberAttempt
-from lyncgate.edge.heads import RequestHead, ResponseHead
+from lyncgate.edge.heads import RequestHead, ResponseHead, lowered
 from lyncgate.edge.hooks import Refused
 from lyncgate.edge.identity import MemberConnection, certificate_problem, shown_by_member
 from lyncgate.edge.state import Transit
@@ -101,7 +101,8 @@ class Flows:
 
     def requestheaders(self, flow: HTTPFlow) -> None:
         data = flow.request.data
-        head = RequestHead(data.method, _target(flow), flow.request.headers.fields, valid=flow.error is None)
+        fields = flow.request.headers.fields
+        head = RequestHead(data.method, _target(flow), fields, lowered(fields), valid=flow.error is None)
         transit = self.course.begin(self._client(flow.client_conn), head)
         self.transits[flow.id] = self._latest[flow.client_conn.id] = transit
         if transit.answer is not None:
@@ -130,7 +131,8 @@ class Flows:
         transit, response = self.transits.get(flow.id), flow.response
         if transit is None or response is None:
             return
-        head = ResponseHead(response.status_code, response.headers.fields)
+        fields = response.headers.fields
+        head = ResponseHead(response.status_code, fields, lowered(fields))
         self.course.answered(transit, head)
         response.headers.fields = tuple(head.fields)
         if transit.answer is None and isinstance(transit.decision, Forward):

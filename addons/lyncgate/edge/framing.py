@@ -153,6 +153,7 @@ class Framing:
         self._size = self._count = self._hosts = self._unfinished = 0
         self.url = b""
         self.fields: list[tuple[bytes, bytes]] = []
+        self.names: list[bytes] = []
 
     def on_url(self, url: bytes) -> None:
         if self._standing_in:
@@ -187,6 +188,7 @@ class Framing:
             self._note(Fault.TOO_MANY_HEADERS)
             return
         self.fields.append((name, value))
+        self.names.append(lower)
 
     def _trailer(self, name: bytes, value: bytes) -> None:
         self._count += 1

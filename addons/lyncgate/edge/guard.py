@@ -6,7 +6,7 @@ of a head are kept before there is a request, see lyncgate.edge.framing.
 
 from __future__ import annotations
 
-from lyncgate.edge.heads import OwnAnswer, first
+from lyncgate.edge.heads import OwnAnswer, known
 from lyncgate.edge.state import Transit
 from lyncgate.policy.decision import Deny, Forward
 from lyncgate.signin.exchange import Outcome
@@ -21,7 +21,7 @@ class Guard:
             if transit.request.valid:  # else the engine fails it itself
                 transit.answer = OwnAnswer(decision.status)
         elif isinstance(decision, Forward) and decision.body_limit is not None:
-            length = first(transit.request.fields, b"content-length")
+            length = known(transit.request, b"content-length")
             if length.isdigit() and int(length) > decision.body_limit:
                 transit.exchange.outcome = Outcome.BODY_TOO_LARGE
                 transit.answer = OwnAnswer(413)

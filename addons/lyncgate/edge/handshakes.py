@@ -8,12 +8,12 @@ handshake, without a request, is: some clients look at the certificate only then
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import time
 
 from lyncgate.edge.client import Client, listener_of
 from lyncgate.edge.framing import Fault
 from lyncgate.edge.identity import Identity
+from lyncgate.edge.ids import new_id
 from lyncgate.edge.records import Sink
 from lyncgate.edge.state import EdgeState
 from lyncgate.signin.events import Certificate, Handshake, HandshakeOutcome
@@ -94,7 +94,7 @@ class Handshakes:
     ) -> None:
         self._send(
             Handshake(
-                id=secrets.token_hex(8),
+                id=new_id(),
                 started=client.started,
                 origin="edge",
                 keys=Keys(connection=client.id, client=client.peer or None),
@@ -115,7 +115,7 @@ class Handshakes:
     def member(self, client: Client, attempt: MemberAttempt) -> None:
         self._send(
             Handshake(
-                id=secrets.token_hex(8),
+                id=new_id(),
                 started=attempt.started,
                 origin="edge",
                 keys=Keys(connection=client.id, client=client.peer or None),

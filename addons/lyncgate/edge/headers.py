@@ -8,7 +8,9 @@ WWW-Authenticate lines, which must not be merged (protocol reference §2.4).
 
 from __future__ import annotations
 
-from lyncgate.edge.heads import Field, Fields, tokens, values
+from collections.abc import Sequence
+
+from lyncgate.edge.heads import Field, Fields, lowered, tokens, values
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
@@ -42,35 +44,43 @@ class HeaderFields:
         if transit.answer is not None or not isinstance(transit.decision, Forward):
             return
         exchange, head, peer = transit.exchange, transit.request, transit.client.peer
-        exchange.ntlm_user = ntlm.user(head.fields)
-        fields, close = without(head.fields, HOP_BY_HOP if transit.trusted else UPWARDS)
+        if b"authorization" in head.names:
+            head.login = ntlm.used(head.fields)
+            exchange.ntlm_user = ntlm.user(head.fields)
+        fields, close = without(head.fields, head.names, HOP_BY_HOP if transit.trusted else UPWARDS)
         if close and not head.pooled:  # both sides of an NTLM exchange live equally long
             fields.append(CLOSE)
-        said: Fields = ()
-        if transit.trusted:  # what a trusted proxy said of scheme and host stands
-            said = fields
-            fields = [
-                field for field in fields if field[0].lower() not in (b"x-forwarded-for", b"x-request-id")
-            ]
-        for name, value in forwarded_fields(peer, exchange.scheme, exchange.host):
-            encoded = name.encode("ascii")
-            if name == "X-Forwarded-For":
-                chain = b", ".join(values(said, b"x-forwarded-for"))
-                fields.append((encoded, b", ".join(filter(None, (chain, value.encode("ascii"))))))
-            elif not values(said, encoded.lower()):
-                fields.append((encoded, value.encode("ascii")))
+        if not transit.trusted:
+            for name, value in forwarded_fields(peer, exchange.scheme, exchange.host):
+                fields.append((name.encode("ascii"), value.encode("ascii")))
+        else:
+            self._add_to(fields, transit)
         fields.append((b"X-Request-Id", exchange.id.encode("ascii")))
         if head.websocket:
             fields.extend(WEBSOCKET)
         head.fields = fields
         transit.phase(Phase.ROUTE, self.edge.clock() - transit.head)
 
+    def _add_to(self, fields: list[Field], transit: Transit) -> None:
+        """What a trusted proxy said of scheme and host stands; the peer is added to its chain."""
+        said = list(fields)
+        fields[:] = [field for field in said if field[0].lower() not in (b"x-forwarded-for", b"x-request-id")]
+        exchange = transit.exchange
+        for name, value in forwarded_fields(transit.client.peer, exchange.scheme, exchange.host):
+            encoded = name.encode("ascii")
+            if name == "X-Forwarded-For":
+                chain = [*values(said, b"x-forwarded-for"), value.encode("ascii")]
+                fields.append((encoded, b", ".join(chain)))
+            elif not values(said, encoded.lower()):
+                fields.append((encoded, value.encode("ascii")))
+
     def answered(self, transit: Transit) -> None:
         """The head of an answer, the edge's own too, as it goes to the client."""
         response = transit.response
         if response is None:
             return
-        fields, close = without(response.fields, DOWNWARDS)
+        # The others that have to do with it have looked at the names; cookies and the like have been added.
+        fields, close = without(response.fields, lowered(response.fields), DOWNWARDS)
         listener = transit.listener
         if listener is not None and listener.hsts is not None and listener.scheme is Scheme.HTTPS:
             fields = [field for field in fields if field[0].lower() != b"strict-transport-security"]
@@ -82,13 +92,14 @@ class HeaderFields:
         response.fields = fields
 
 
-def without(fields: Fields, names: frozenset[bytes]) -> tuple[list[Field], bool]:
+def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) -> tuple[list[Field], bool]:
     """The fields without those of these lower-case names, and those that Connection declares hop-by-hop; and
-    whether it says `close`."""
-    lowered = [name.lower() for name, _ in fields]
+    whether it says `close`. `names`: of the fields, in lower case."""
+    if unwanted.isdisjoint(names):
+        return list(fields), False
     close = False
-    if b"connection" in lowered:
+    if b"connection" in names:
         named = frozenset(tokens(values(fields, b"connection")))
         close = b"close" in named
-        names |= named - NEVER_NAMED
-    return [field for field, name in zip(fields, lowered, strict=True) if name not in names], close
+        unwanted |= named - NEVER_NAMED
+    return [field for field, name in zip(fields, names, strict=True) if name not in unwanted], close

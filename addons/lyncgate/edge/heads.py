@@ -15,25 +15,29 @@ type Fields = Sequence[Field]
 
 @dataclasses.dataclass(slots=True)
 class RequestHead:
-    """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `valid`: False if the
-    engine found the request malformed and fails it itself. `websocket`: it asks to go on as one, and the
-    engine can. `pooled`: the engine keeps connections to members apart from the client's, so that `Connection:
-    close` is no business of the member's."""
+    """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `names`: of those that
+    came, in lower case. `valid`: False if the engine found the request malformed and fails it itself.
+    `websocket`: it asks to go on as one, and the engine can. `pooled`: the engine keeps connections to members
+    apart from the client's, so that `Connection: close` is none of the member's business. `login`: it carries
+    NTLM or Negotiate."""
 
     method: bytes
     target: bytes
     fields: Fields
+    names: Sequence[bytes]
     valid: bool = True
     websocket: bool = False
     pooled: bool = False
+    login: bool = False
 
 
 @dataclasses.dataclass(slots=True)
 class ResponseHead:
-    """`fields`: as they came; then as they go to the client."""
+    """`fields`: as they came; then as they go to the client. `names`: of those that came, in lower case."""
 
     status: int
     fields: Fields
+    names: Sequence[bytes]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,6 +68,17 @@ def origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
 
 
 _PORTS = {b"http": b":80", b"https": b":443"}
+
+
+def lowered(fields: Fields) -> list[bytes]:
+    """The names of the fields in lower case."""
+    return [name.lower() for name, _ in fields]
+
+
+def known(head: RequestHead | ResponseHead, name: bytes) -> bytes:
+    """The first value of a field as it came, b"" if there is none. Only before `fields` are changed."""
+    names = head.names
+    return head.fields[names.index(name)][1] if name in names else b""
 
 
 def first(fields: Fields, name: bytes) -> bytes:

@@ -3,7 +3,7 @@ client asked for (protocol reference §2.1). `forward` is carried out by lyncgat
 
 from __future__ import annotations
 
-from lyncgate.edge.heads import OwnAnswer, first
+from lyncgate.edge.heads import OwnAnswer, known
 from lyncgate.edge.state import Transit
 from lyncgate.lync import autodiscover
 from lyncgate.policy.decision import Answer
@@ -14,9 +14,7 @@ class Lyncdiscover:
         decision = transit.decision
         if transit.answer is not None or not isinstance(decision, Answer):
             return
-        document = autodiscover.root_document(
-            decision.links, first(transit.request.fields, b"accept") or None
-        )
+        document = autodiscover.root_document(decision.links, known(transit.request, b"accept") or None)
         transit.answer = OwnAnswer(
             200,
             (

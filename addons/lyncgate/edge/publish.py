@@ -12,7 +12,7 @@ import dataclasses
 from typing import Protocol
 
 from lyncgate.edge.client import Client
-from lyncgate.edge.heads import Fields, OwnAnswer, cookie, first
+from lyncgate.edge.heads import Fields, OwnAnswer, cookie, known
 from lyncgate.edge.outcomes import STATUS
 from lyncgate.edge.pool import MemberState
 from lyncgate.edge.state import EdgeState, Transit
@@ -127,10 +127,11 @@ class Publish:
         now = self.edge.clock()
         transit.answered = now
         transit.phase(Phase.WAIT, now - (transit.sent or transit.connected_at or transit.head))
-        fqdn = first(response.fields, b"x-ms-server-fqdn").decode("latin-1")
+        fqdn = known(response, b"x-ms-server-fqdn").decode("latin-1")
         transit.exchange.server_fqdn = fqdn[:FQDN_SHOWN] if fqdn else None
         bond = transit.client.bond
-        if bond and (ntlm.challenged(response.fields) or ntlm.used(transit.request.fields)):
+        challenged = b"www-authenticate" in response.names and ntlm.challenged(response.fields)
+        if bond and (challenged or transit.request.login):
             bond.pinned = True
         cookie_wanted = transit.pool is not None and transit.pool.pool.affinity is Affinity.COOKIE
         if cookie_wanted and _token(transit.request.fields) != member.token:

@@ -4,7 +4,6 @@ begun (`edge.story`) and of handshakes (`edge.handshakes`). All from the event l
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 from lyncgate.edge.client import Client, listener_of
 from lyncgate.edge.framing import STATUS as FAULT_STATUS
 from lyncgate.edge.framing import Fault
+from lyncgate.edge.ids import new_id
 from lyncgate.edge.outcomes import ENDED_BY, STATUS
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.policy.decision import Deny, Forward
@@ -107,7 +107,7 @@ class Records:
         """Bytes that never became a request: counted, and logged as far as they are known."""
         name = client.listener or client.counted
         exchange = Exchange(
-            id=secrets.token_hex(8),
+            id=new_id(),
             listener=name,
             scheme=client.scheme,
             source_ip=client.peer,

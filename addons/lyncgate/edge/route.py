@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import secrets
 import time
 
 from lyncgate.edge.client import Client, listener_of
-from lyncgate.edge.heads import Fields, RequestHead, first, tokens, values
+from lyncgate.edge.heads import Fields, RequestHead, known, tokens, values
+from lyncgate.edge.ids import new_id
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import names, stages
 from lyncgate.policy import hosts, paths
@@ -36,7 +36,7 @@ class Route:
             listener=listener.name if listener else "",
             scheme=listener.scheme if listener else client.scheme,
             method=head.method,
-            host=first(head.fields, b"host"),
+            host=known(head, b"host"),
             target=head.target,
             source=client_address(client, head.fields, listener),
         )
@@ -73,7 +73,7 @@ def _begin(
         method, canonical, host is not None and names.lyncdiscover_domain(host) is not None, kind
     )
     return Exchange(
-        id=secrets.token_hex(8),
+        id=new_id(),
         listener=request.listener,
         scheme=request.scheme,
         source_ip=request.source,
@@ -89,7 +89,7 @@ def _begin(
         publication=decision.publication,
         sip_user=names.sip_user_from_query(query),
         pool=decision.pool if isinstance(decision, Forward) else None,
-        user_agent=first(head.fields, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
+        user_agent=known(head, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
     )
 
 

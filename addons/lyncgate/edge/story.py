@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lyncgate.edge.heads import first
+from lyncgate.edge.heads import known
 from lyncgate.edge.records import Observer, Sink
 from lyncgate.edge.state import BodyStart, Passing, Transit
 from lyncgate.policy.decision import Forward
@@ -69,7 +69,7 @@ class Story:
         if transit.passing is None or transit.response is None:
             return
         fields = transit.passing.response_fields = tuple(transit.response.fields)
-        kind = first(fields, b"content-type").lower()
+        kind = known(transit.response, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)
         if wanted and not transit.exchange.path.startswith(NO_ANSWER):
             transit.passing.response_body = BodyStart()

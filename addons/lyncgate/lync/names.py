@@ -34,6 +34,8 @@ def sip_address(text: str) -> str | None:
 def sip_user_from_query(query: bytes) -> str | None:
     """The user that `sipuri=` of a query (without its `?`) names: the first valid one, as
     `sip_address` gives it. A `+` is itself: clients don't form-encode the address."""
+    if not query:
+        return None
     for field in query.split(b"&"):
         name, _, value = field.partition(b"=")
         if value and urllib.parse.unquote_to_bytes(name).lower() == b"sipuri":

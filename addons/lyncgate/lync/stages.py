@@ -15,6 +15,7 @@ Guesses, for want of a source:
 from __future__ import annotations
 
 import enum
+import functools
 import re
 
 from lyncgate.lync.names import AUTODISCOVER_ROOT
@@ -64,6 +65,14 @@ def classify(
     came for the lyncdiscover name of one of our SIP domains. `decision_kind`: redirect, answer,
     forward or deny; a denied request keeps its stage, for that is where the sign-in ended.
     """
+    if len(path) > REMEMBERED:
+        return _classify(method, path, host_is_lyncdiscover, decision_kind)
+    return _remembered(method, path, host_is_lyncdiscover, decision_kind)
+
+
+def _classify(
+    method: str, path: str, host_is_lyncdiscover: bool, decision_kind: str
+) -> tuple[Stage | None, bool]:
     if decision_kind == "redirect":
         return Stage.REDIRECT, False
     if path == _ROOT or (path == "/" and host_is_lyncdiscover):
@@ -74,6 +83,10 @@ def classify(
     if application := _APPLICATION.fullmatch(path):
         return _ucwa(method, path, application["rest"])
     return next((stage for prefix, stage in _SERVICES if (path + "/").startswith(prefix + "/")), None), False
+
+
+REMEMBERED = 256  # characters: of longer paths nothing is kept
+_remembered = functools.lru_cache(maxsize=1024)(_classify)
 
 
 def _ucwa(method: str, path: str, rest: str | None) -> tuple[Stage | None, bool]:

@@ -8,7 +8,10 @@ can't break a line or a terminal: whatever is not printable ASCII is escaped as 
 from __future__ import annotations
 
 import datetime
+import functools
 import json
+import math
+import operator
 import re
 from collections.abc import Callable
 
@@ -25,6 +28,7 @@ FIELDS = (
 )
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
+_quoted = functools.lru_cache(maxsize=1024)(_to_json)  # names, kinds and paths come again and again
 _bare = re.compile(r"[!#-\[\]-~]+").fullmatch  # printable ASCII but space, quote and backslash
 
 
@@ -37,15 +41,25 @@ def open_access_log(rules: policy.AccessLog, dropped: Callable[[int], None]) -> 
 
 def render_json(exchange: Exchange) -> str:
     """One JSON object on one line, ASCII only."""
-    record: dict[str, object] = {"time": _time(exchange)}
-    for name in FIELDS:
-        value = getattr(exchange, name)
-        if value is not None:
-            record[name] = value
-    record["phases"] = {
-        phase: None if seconds is None else round(seconds, 6) for phase, seconds in exchange.phases.items()
-    }
-    return _to_json(record)
+    parts = [f'{{"time":"{_time(exchange)}"']
+    for key, value in zip(_KEYS, _values(exchange), strict=True):
+        if value is None:
+            continue
+        kind = type(value)
+        if kind is int:
+            parts.append(f"{key}{value}")
+        elif kind is bool:
+            parts.append(f"{key}{'true' if value else 'false'}")
+        else:
+            parts.append(key + _quoted(value))
+    phases = ",".join(
+        [
+            f'"{phase}":null' if seconds is None else f'"{phase}":{round(seconds, 6)!r}'
+            for phase, seconds in exchange.phases.items()
+        ]
+    )
+    parts.append(f'"phases":{{{phases}}}}}')
+    return ",".join(parts)
 
 
 def render_line(exchange: Exchange) -> str:
@@ -81,13 +95,21 @@ def render_line(exchange: Exchange) -> str:
     )
 
 
+_KEYS = tuple(f'"{name}":' for name in FIELDS)
+_values = operator.attrgetter(*FIELDS)
+
 FORMATS: dict[str, Callable[[Exchange], str]] = {"json": render_json, "line": render_line}
 
 
 def _time(exchange: Exchange) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    started = datetime.datetime.fromtimestamp(exchange.started, datetime.UTC)
-    return started.strftime("%Y-%m-%dT%H:%M:%S.") + f"{started.microsecond // 1000:03d}Z"
+    seconds = math.floor(exchange.started)
+    return f"{_second(seconds)}.{math.floor((exchange.started - seconds) * 1000):03d}Z"
+
+
+@functools.lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _milliseconds(exchange: Exchange, phase: Phase) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import urllib.parse
+from typing import NamedTuple
 
 from lyncgate.policy import hosts, paths
 from lyncgate.policy.decision import Deny, Reason
@@ -15,8 +15,7 @@ _NO_URL_BYTE = re.compile(rb"[\x00-\x20\x7f]")  # no URL has these; CR and LF wo
 _PRINTABLE = bytes(range(0x21, 0x7F))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """`host`: as `hosts.parse` gives it. `path`, `query`: the two parts of the target as they came;
     no query at all is None, an empty one b"". `readings`: of the path, see `paths`."""
 

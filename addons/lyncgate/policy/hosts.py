@@ -10,6 +10,7 @@ so nothing may depend on it.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ _LONGEST = 253  # characters of a DNS name without its final dot (RFC 1035 §2.3
 _LONGEST_VALUE = _LONGEST + len(".:65535")
 
 
+@functools.lru_cache(maxsize=256)
 def parse(value: bytes) -> str | None:
     """The name that a Host field value means, in lower case, without port and final dot; an IPv6
     literal keeps its brackets, in its shortest form. None: not a host name."""

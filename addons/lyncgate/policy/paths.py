@@ -42,9 +42,16 @@ _SESSION = re.compile(r"/\((?:[a-z]\([^()/]*\))+\)")  # ASP.NET cookieless: /(S(
 _PARAMETERS = re.compile(r"[;:?#][^/]*")
 
 
+REMEMBERED = 256  # bytes: of longer paths nothing is kept, or a client could fill the memory
+
+
 def readings(path: bytes) -> frozenset[str] | None:
     """All plausible canonical forms of `path` (no query): lower-case, from the root, no `//`, no
     final `/`. None: servers read it so differently that it can't be judged; refuse it."""
+    return _remembered_readings(path) if len(path) <= REMEMBERED else _readings(path)
+
+
+def _readings(path: bytes) -> frozenset[str] | None:
     if _PLAIN.fullmatch(path):
         return frozenset((path.decode().lower().rstrip("/") or "/",))
     decoded = _decodings(path)
@@ -58,13 +65,23 @@ def readings(path: bytes) -> frozenset[str] | None:
     return frozenset(reading for form in forms for reading in _resolutions(form))
 
 
+_remembered_readings = functools.lru_cache(maxsize=1024)(_readings)
+
+
 def canonical(path: bytes) -> str:
     """What IIS makes of `path`: one of its readings, for logs and metrics. Total: a path without
     readings comes back undecoded, with everything unprintable replaced."""
+    return _remembered_canonical(path) if len(path) <= REMEMBERED else _canonical(path)
+
+
+def _canonical(path: bytes) -> str:
     text = _decode(path)
     if text is None:
         text = re.sub("[^\x21-\x7e]", "\ufffd", path.decode("latin-1"))
     return _join(_resolve(_segments(text.casefold().replace("\\", "/"))))
+
+
+_remembered_canonical = functools.lru_cache(maxsize=1024)(_canonical)
 
 
 def under(prefixes: tuple[str, ...], forms: Iterable[str]) -> list[str]:

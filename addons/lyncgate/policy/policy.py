@@ -28,6 +28,8 @@ MEMORY_JOURNAL = 32 * MIB  # the most that a journal without a file may hold
 class Scheme(enum.StrEnum):
     """What a listener speaks, and what a bridge speaks upstream."""
 
+    __hash__ = str.__hash__  # an Enum's own is Python, and these are keys in all that is counted
+
     HTTP = "http"
     HTTPS = "https"
 

@@ -21,11 +21,12 @@ from lyncgate.policy.step import Step, Trace
 def publish(policy: Policy, request: Request, asked: Asked, scheme: Scheme, trace: Trace | None) -> Decision:
     """Forward or Deny. `scheme`: the one the client uses, or would after a redirect."""
     for publication in policy.publications:
-        rule = f'publication "{publication.name}"'
         if not hosts.fits(publication.hosts, asked.host):
             if trace:
+                rule = f'publication "{publication.name}"'
                 trace(Step(rule, False, f"host {asked.host} is not {' or '.join(publication.hosts)}"))
             continue
+        rule = f'publication "{publication.name}"'
         covered = paths.under(publication.paths, asked.readings)
         if not covered:
             if trace:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 from lyncgate.policy.policy import Scheme
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request as the listener saw it. Bytes are the client's own: nothing is decoded yet.
 
     `listener`: name of the listener. `scheme`: what it speaks. `method`: e.g. b"GET".

@@ -22,6 +22,8 @@ type Phases = dict["Phase", float | None]
 class Phase(enum.StrEnum):
     """Times inside one exchange, in the sense of HAProxy's timers and blackbox_exporter's phases."""
 
+    __hash__ = str.__hash__  # an Enum's own is Python, and these are keys in all that is counted
+
     CLIENT_TLS = "client_tls"  # first request of a connection: accept to end of handshake
     REQUEST_HEADERS = "request_headers"  # first byte to end of the head
     REQUEST_BODY = "request_body"  # end of the head, or of the connect it had to wait for, to its last byte
@@ -36,12 +38,16 @@ class Phase(enum.StrEnum):
 class Kind(enum.StrEnum):
     """A poll is meant to hang (UCWA events, Mcx poll): its own class, or quantiles mean nothing."""
 
+    __hash__ = str.__hash__  # an Enum's own is Python, and these are keys in all that is counted
+
     REQUEST = "request"
     POLL = "poll"
 
 
 class Source(enum.StrEnum):
     """Who made the answer, or who ended or failed the exchange."""
+
+    __hash__ = str.__hash__  # an Enum's own is Python, and these are keys in all that is counted
 
     CLIENT = "client"
     PROXY = "proxy"
@@ -50,6 +56,8 @@ class Source(enum.StrEnum):
 
 class Outcome(enum.StrEnum):
     """How the exchange ended: one value of a closed list (`reason` of a decision comes beside it)."""
+
+    __hash__ = str.__hash__  # an Enum's own is Python, and these are keys in all that is counted
 
     OK = "ok"  # a whole response reached the client's socket, whatever its status
     DENIED = "denied"  # by a rule or a limit

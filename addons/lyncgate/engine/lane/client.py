@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import secrets
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from lyncgate.edge import outcomes
 from lyncgate.edge.client import Client, shown_address
 from lyncgate.edge.clienthello import name_in, offered_in
 from lyncgate.edge.framing import STATUS, Fault
+from lyncgate.edge.ids import new_id
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
 from lyncgate.engine.lane.requests import RequestReader
@@ -48,7 +48,7 @@ class ClientConnection:
         self._lane = lane
         self._times, self._limits = policy.timeouts, policy.limits
         self.record = Client(
-            id=secrets.token_hex(8),
+            id=new_id(),
             listener=listener.name,
             scheme=listener.scheme,
             peer=peer[0],
@@ -206,8 +206,11 @@ class ClientConnection:
         """Read, or not, and until when, as things are now."""
         if self.stream.closed:
             return
-        queue, relay = self._reader.queue, self.relay
-        ahead = bool(queue)
+        relay = self.relay
+        if relay is None and self.stream.reading and not self._reader.queue:
+            self._deadline.set(self._due())
+            return
+        ahead = bool(self._reader.queue)
         if relay is not None and relay.incoming.chunks:
             ahead = sum(map(len, relay.incoming.chunks)) > READ_AHEAD
         self._ahead = ahead
@@ -275,7 +278,8 @@ class ClientConnection:
             if self._fault is not None:
                 self._faulty(self._fault)
                 return
-        self._advance()
+        if self._reader.queue:
+            self._advance()
         self.settle()
 
     def failed(self, status: int | None, *, aborted: bool) -> None:

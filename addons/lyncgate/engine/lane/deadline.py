@@ -43,6 +43,10 @@ class Deadline:
         self.due = NEVER
         self._call()
 
+    def put_off(self) -> None:
+        """For now there is no limit. The timer stays, and finds that out."""
+        self.due = NEVER
+
     def cancel(self) -> None:
         self.due = self._wakes = NEVER
         if self._timer is not None:

@@ -19,6 +19,7 @@ from lyncgate.engine.lane.stream import HIGH
 from lyncgate.engine.lane.upstream import Destination, Upstream
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
+from lyncgate.policy.policy import Scheme
 from lyncgate.signin.exchange import Kind, Outcome, Phase
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Relay:
         if not target.startswith(b"/"):
             target = origin_form(incoming.method, target, first(incoming.fields, b"host"))
         head = RequestHead(
-            incoming.method, target, incoming.fields, websocket=incoming.websocket, pooled=True
+            incoming.method, target, incoming.fields, incoming.names, True, incoming.websocket, True
         )
         self.transit = self._course.begin(client.record, head)
 
@@ -83,14 +84,17 @@ class Relay:
             self.fail(Outcome.NO_MEMBER)
             return
         pool = transit.pool.pool
-        to = Destination(pool.name, member.member.host, decision.port, decision.scheme, pool.tls)
+        to = Destination(pool.name, member.member.host, decision.port, decision.scheme is Scheme.HTTPS)
         # Who asks again has met a connection that was closed; the others may be as old.
-        upstream = None if self._again else client.take_private(to) or self._lane.upstreams.idle(to)
+        upstream = None
+        if not self._again:
+            sure = self.incoming.method not in IDEMPOTENT
+            upstream = client.take_private(to) or self._lane.upstreams.idle(to, sure=sure)
         if upstream is not None:
             self.use(upstream)
         else:
             timeout = self._lane.edge.policy.timeouts.connect
-            self.upstream = self._lane.upstreams.connect(to, self, timeout=timeout)
+            self.upstream = self._lane.upstreams.connect(to, pool.tls, self, timeout=timeout)
 
     def reached(self, phase: Phase, seconds: float) -> None:
         self._course.reached(self.transit, phase, seconds)
@@ -110,7 +114,7 @@ class Relay:
         """There is a connection: ask."""
         self.upstream = upstream
         upstream.begin(self)
-        if ntlm.used(self.transit.request.fields):
+        if self.transit.request.login:
             upstream.claim(self._client)
         self._course.connected(self.transit, upstream.id)
         upstream.reader.expect(self.incoming.method, websocket=self.transit.request.websocket)
@@ -224,8 +228,8 @@ class Relay:
         came = upstream.reader.head
         if came is None:
             raise wire.UnsafeFieldError("no head")
-        head = ResponseHead(came.status, came.fields)
-        if ntlm.challenged(came.fields):
+        head = ResponseHead(came.status, came.fields, came.names)
+        if b"www-authenticate" in came.names and ntlm.challenged(came.fields):
             upstream.claim(self._client)
         self._course.answered(self.transit, head)
         fields = list(head.fields)

@@ -14,22 +14,22 @@ class Incoming:
     taken yet; `rest`: what came behind a request to go on as a websocket."""
 
     __slots__ = (
-        "begun", "chunked", "chunks", "closes", "complete", "expects", "fields", "method", "rest", "target", "trailers",
-        "websocket",
+        "begun", "chunked", "chunks", "closes", "complete", "expects", "fields", "method", "names", "rest",
+        "target", "trailers", "websocket",
     )  # fmt: skip
 
     def __init__(
-        self, method: bytes, target: bytes, fields: list[Field], *, chunked: bool, begun: float
+        self, method: bytes, target: bytes, fields: list[Field], names: list[bytes], begun: float
     ) -> None:
         self.begun = begun
         self.method = method
         self.target = target
         self.fields = fields
-        self.chunked = chunked
+        self.names = names
         self.chunks: list[bytes] = []
         self.complete = False
         self.trailers: list[Field] = []
-        self.closes = self.expects = self.websocket = False
+        self.chunked = self.closes = self.expects = self.websocket = False
         self.rest = b""
 
 
@@ -57,27 +57,23 @@ class RequestReader(Framing):
         return self._in_head
 
     def head(self, method: bytes) -> None:
-        chunked = closes = expects = upgrades = False
-        for name, value in self.fields:
-            size = len(name)
-            if size == 17 and name.lower() == b"transfer-encoding":
-                chunked = True
-            elif size == 10 and name.lower() == b"connection":
-                words = tokens((value,))
-                closes = closes or b"close" in words
-                upgrades = upgrades or b"upgrade" in words
-            elif size == 6 and name.lower() == b"expect":
-                expects = expects or value.lower() == b"100-continue"
-        message = Incoming(method, self.url, self.fields, chunked=chunked, begun=self.began)
-        message.closes = closes or method == b"CONNECT"
-        message.expects = expects
-        message.websocket = (
-            upgrades
-            and method == b"GET"
-            and not chunked
-            and first(self.fields, b"content-length") in (b"", b"0")
-            and tokens(values(self.fields, b"upgrade")) == [b"websocket"]
-        )
+        names, fields = self.names, self.fields
+        message = Incoming(method, self.url, fields, names, begun=self.began)
+        message.chunked = b"transfer-encoding" in names
+        if b"expect" in names:
+            message.expects = b"100-continue" in tokens(values(fields, b"expect"))
+        if b"connection" in names:
+            words = tokens(values(fields, b"connection"))
+            message.closes = b"close" in words
+            message.websocket = (
+                b"upgrade" in words
+                and method == b"GET"
+                and not message.chunked
+                and first(fields, b"content-length") in (b"", b"0")
+                and tokens(values(fields, b"upgrade")) == [b"websocket"]
+            )
+        if method == b"CONNECT":
+            message.closes = True
         self.current = message
         self.queue.append(message)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import httptools
 
-from lyncgate.edge.heads import Field
+from lyncgate.edge.heads import Field, tokens, values
 
 HEAD_LIMIT = 256 * 1024  # bytes: cookies and challenges of a large organisation stay far below
 INTERIMS = 32  # 1xx answers before the final one; more are no conversation
@@ -23,12 +23,13 @@ class InvalidAnswerError(Exception):
 
 
 class Head(NamedTuple):
-    """`chunked`: how the body came; `until_close`: it ends with the connection; `bodyless`: there is none,
+    """`names`: of the fields, in lower case. `chunked`: how the body came; `until_close`: it ends with the connection; `bodyless`: there is none,
     whatever the fields say."""
 
     status: int
     reason: bytes
     fields: list[Field]
+    names: list[bytes]
     chunked: bool
     until_close: bool
     bodyless: bool
@@ -52,6 +53,7 @@ class ResponseReader:
         self.untouched = True  # not a byte of the answer has come
         self._reason = b""
         self._fields: list[Field] = []
+        self._names: list[bytes] = []
         self._size = 0
         self._problem: str | None = None
         self.interims: list[Head] = []
@@ -106,7 +108,7 @@ class ResponseReader:
     # llhttp's callbacks.
 
     def on_message_begin(self) -> None:
-        self._fields = []
+        self._fields, self._names = [], []
         self._reason = b""
         if self.complete:
             self._problem = "more than one answer"
@@ -116,22 +118,22 @@ class ResponseReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value.strip(b" \t")))
+        self._names.append(name.lower())
 
     def on_headers_complete(self) -> None:
         if self.complete:
             return
         status = self._parser.get_status_code()
-        lengths, codings, closes = [], [], False
-        for name, value in self._fields:
-            if b"\n" in value or b"\r" in value or b"\0" in value:
-                self._problem = "control bytes in a field"
-            size = len(name)
-            if size == 14 and name.lower() == b"content-length":
-                lengths.append(value)
-            elif size == 17 and name.lower() == b"transfer-encoding":
-                codings.append(value.lower())
-            elif size == 10 and name.lower() == b"connection" and b"close" in value.lower():
-                closes = True
+        fields, names = self._fields, self._names
+        lengths: list[bytes] = []
+        codings: list[bytes] = []
+        closes = False
+        if b"content-length" in names:
+            lengths = values(fields, b"content-length")
+        if b"transfer-encoding" in names:
+            codings = [value.lower() for value in values(fields, b"transfer-encoding")]
+        if b"connection" in names:
+            closes = b"close" in tokens(values(fields, b"connection"))
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._problem = "another version"
@@ -148,13 +150,14 @@ class ResponseReader:
         head = Head(
             status,
             self._reason,
-            self._fields,
-            chunked=bool(codings) and not bodyless,
-            until_close=not bodyless and not codings and not lengths,
-            bodyless=bodyless,
-            closes=closes or version == "1.0",
+            fields,
+            names,
+            bool(codings) and not bodyless,
+            not bodyless and not codings and not lengths,
+            bodyless,
+            closes or version == "1.0",
         )
-        self._fields = []
+        self._fields, self._names = [], []
         if interim and status != 101:
             self._interim_count += 1
             self.interims.append(head)
@@ -176,6 +179,7 @@ class ResponseReader:
         if self.complete or self.head is None or self.head.status == 101 or self.head.until_close:
             return  # the first was an interim answer; the others end otherwise
         self.trailers, self._fields = self._fields, []
+        self._names = []
         if not self._parser.should_keep_alive():  # by a field that only llhttp heeds, as in trailers
             self.spoiled = True
         self._over()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import ssl
 import time
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lyncgate.edge.client import shown_address
 from lyncgate.edge.handshakes import MemberAttempt
+from lyncgate.edge.ids import new_id
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.responses import InvalidAnswerError, ResponseReader
 from lyncgate.engine.lane.stream import Stream
 from lyncgate.engine.lane.tls import member_failure, reason, shown
 from lyncgate.policy.hosts import is_address
-from lyncgate.policy.policy import Scheme, UpstreamTls
+from lyncgate.policy.policy import UpstreamTls
 from lyncgate.signin.events import Certificate, HandshakeOutcome
 from lyncgate.signin.exchange import Outcome, Phase
 from lyncgate.signin.presented import Problem
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
 
 class Destination(NamedTuple):
-    """What makes two connections the same to whoever needs one. `tls`: how the member proves itself; a
-    connection made for one pool proves nothing to another."""
+    """What makes two connections the same to whoever needs one: a connection made for one pool proves nothing
+    to another. `secure`: by TLS."""
 
     pool: str
     host: str
     port: int
-    scheme: Scheme
-    tls: UpstreamTls
+    secure: bool
 
 
 class NotWhoWasWantedError(Exception):
@@ -47,15 +46,19 @@ class Upstream:
 
     __slots__ = (
         "_deadline", "_phase_began", "_secure", "_started", "_timeout", "_upstreams", "closed", "established",
-        "holder", "id", "private", "reader", "relay", "stream", "to", "uses",
+        "generation", "holder", "id", "private", "reader", "relay", "stream", "tls", "to", "uses",
     )  # fmt: skip
 
-    def __init__(self, upstreams: Upstreams, to: Destination, relay: Relay, timeout: float) -> None:
-        """`timeout`: seconds that TCP may take, and TLS again."""
-        self.id = secrets.token_hex(8)
+    def __init__(
+        self, upstreams: Upstreams, to: Destination, tls: UpstreamTls, relay: Relay, timeout: float
+    ) -> None:
+        """`tls`: how the member proves itself. `timeout`: seconds that TCP may take, and TLS again."""
+        self.id = new_id()
         self.to = to
+        self.tls = tls
         self.relay: Relay | None = relay
         self.holder: ClientConnection | None = None
+        self.generation = upstreams.generation
         self.private = self.closed = self.established = False
         self.uses = 0
         self.reader = ResponseReader()
@@ -85,7 +88,7 @@ class Upstream:
             return
         now = time.monotonic()
         took, self._phase_began = now - self._phase_began, now
-        if self.to.scheme is Scheme.HTTPS and not self._secure:
+        if self.to.secure and not self._secure:
             relay.reached(Phase.CONNECT, took)
             self._deadline.set(now + self._timeout)
             self._begin_tls(stream)
@@ -101,7 +104,7 @@ class Upstream:
 
     def _begin_tls(self, stream: Stream) -> None:
         self._secure = True
-        context = self._upstreams.contexts.members.get(self.to.tls)
+        context = self._upstreams.contexts.members.get(self.tls)
         if context is None:  # a reload has removed the pool meanwhile
             self.lost(OSError("its pool is no more"))
             return
@@ -115,13 +118,13 @@ class Upstream:
 
     def _name(self) -> str | None:
         """SNI: a name, never an address."""
-        name = self.to.tls.name or self.to.host
+        name = self.tls.name or self.to.host
         return None if is_address(name) else name
 
     def _is_wanted(self, stream: Stream) -> bool:
         sock = stream.socket
         return isinstance(sock, ssl.SSLSocket) and self._upstreams.contexts.proven(
-            self.to.tls, self.to.host, sock
+            self.tls, self.to.host, sock
         )
 
     def _too_late(self) -> None:
@@ -152,7 +155,7 @@ class Upstream:
         attempt = MemberAttempt(
             started=self._started,
             address=shown_address((self.to.host, self.to.port)),
-            scheme=self.to.scheme,
+            scheme="https" if self.to.secure else "http",
             server_name=self._name() if self._secure else None,
             outcome=outcome,
             detail=detail,
@@ -167,7 +170,7 @@ class Upstream:
 
     def begin(self, relay: Relay) -> None:
         """An exchange begins on it."""
-        self._deadline.cancel()
+        self._deadline.put_off()
         self.relay = relay
         self.uses += 1
 

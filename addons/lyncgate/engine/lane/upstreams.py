@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstream import Destination, Upstream
+from lyncgate.policy.policy import UpstreamTls
 
 if TYPE_CHECKING:
     from lyncgate.engine.lane.exchange import Relay
@@ -33,6 +34,7 @@ class Upstreams:
     def __init__(self, loop: asyncio.AbstractEventLoop, contexts: Contexts) -> None:
         self.loop = loop
         self.contexts = contexts
+        self.generation = 0  # of the rules by which connections are made
         self.sessions: dict[Destination, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
         self.all: set[Upstream] = set()
         self._idle: dict[Destination, list[Upstream]] = {}
@@ -44,23 +46,25 @@ class Upstreams:
     def adopt(self, contexts: Contexts) -> None:
         """Connections made by older rules carry on with what they carry, and serve nobody else."""
         self.contexts = contexts
+        self.generation += 1
         self.sessions.clear()
         for upstream in [upstream for idle in self._idle.values() for upstream in idle]:
             upstream.close()
 
-    def idle(self, to: Destination) -> Upstream | None:
-        """The one used last, which the member is least likely to have closed."""
+    def idle(self, to: Destination, *, sure: bool) -> Upstream | None:
+        """The one used last, which the member is least likely to have closed. `sure`: have a look whether it
+        has, as what is sent on it can't be sent again."""
         waiting = self._idle.get(to)
         while waiting:
             upstream = waiting.pop()
-            if upstream.stream is not None and not upstream.stream.stale():
+            if upstream.stream is not None and not (sure and upstream.stream.stale()):
                 return upstream
             upstream.close()
         return None
 
-    def connect(self, to: Destination, relay: Relay, *, timeout: float) -> Upstream:
+    def connect(self, to: Destination, tls: UpstreamTls, relay: Relay, *, timeout: float) -> Upstream:
         """Make one; `relay` hears of it. `timeout`: seconds for TCP, and for TLS again."""
-        upstream = Upstream(self, to, relay, timeout)
+        upstream = Upstream(self, to, tls, relay, timeout)
         self.all.add(upstream)
         self._open[to] = self._open.get(to, 0) + 1
         family = _family(to.host)
@@ -100,18 +104,11 @@ class Upstreams:
             sock = upstream.stream.socket
             if isinstance(sock, ssl.SSLSocket) and sock.session is not None:
                 self.sessions[upstream.to] = (sock.context, sock.session)
-        if self._outdated(upstream):
+        if upstream.generation != self.generation:  # made by rules that are in force no more
             upstream.close()
             return
         upstream.rest(time.monotonic() + IDLE)
         self._idle.setdefault(upstream.to, []).append(upstream)
-
-    def _outdated(self, upstream: Upstream) -> bool:
-        """Whether it was made by rules that are in force no more."""
-        sock = upstream.stream.socket if upstream.stream is not None else None
-        if not isinstance(sock, ssl.SSLSocket):
-            return False
-        return self.contexts.members.get(upstream.to.tls) is not sock.context
 
     def gone(self, upstream: Upstream) -> None:
         """It is closed."""

@@ -26,7 +26,7 @@ def response_head(status: int, reason: bytes, fields: Fields) -> bytes:
 
 def _head(line: bytes, fields: Fields) -> bytes:
     lines = [line]
-    lines += [b"%b: %b" % field for field in fields]
+    lines += [name + b": " + value for name, value in fields]
     head = b"\r\n".join(lines)
     breaks = len(lines) - 1
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
