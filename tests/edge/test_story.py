@@ -47,6 +47,7 @@ def peak() -> int:
 def test_an_exchange_of_no_stage_has_the_keys_of_its_connection_only() -> None:
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
+            origins[0].answers(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
             await client.ask(get("/meet/x", TICKET, "User-Agent: phone"))
             record = await it.record()
             assert (record.stage, record.facts) == (None, NO_FACTS)

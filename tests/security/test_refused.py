@@ -118,7 +118,7 @@ def test_while_an_answer_is_awaited() -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (get("http://lyncweb.contoso.example/"), 400),
+        (get("http://www.contoso.example/"), 400),
         (get("http://a:b:c/"), 400),
         (get("ftp://lyncweb.contoso.example/"), 400),
         (get("*"), 400),

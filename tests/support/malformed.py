@@ -17,6 +17,7 @@ MALFORMED = {
     "space before the colon": b"GET / HTTP/1.1\r\n" + HOST + b"X : a\r\n\r\n",
     "no name": b"GET / HTTP/1.1\r\n" + HOST + b": a\r\n\r\n",
     "bracket in a name": b"GET / HTTP/1.1\r\n" + HOST + b"X(: a\r\n\r\n",
+    "fragment in the target": b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n",
     "control byte in the target": b"GET /\x01 HTTP/1.1\r\n" + HOST + b"\r\n",
     "fragment in the target": b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n",
     "high byte in the target": b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",

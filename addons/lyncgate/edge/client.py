@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lyncgate.edge.heads import Field
 from lyncgate.policy.policy import Listener, Policy, Scheme
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Client:
     head_begun: float | None = None
     greeted: bool = False  # had a request: the handshake was the first one's
     counted: str = "_other"  # the listener that metrics count it under
+    said: tuple[str, tuple[Field, ...]] | None = None  # the X-Forwarded-* for a host, as they go upstream
     bond: Bond | None = None  # the member that it talks to
 
 

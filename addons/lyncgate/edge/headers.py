@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lyncgate.edge.heads import Field, Fields, lowered, tokens, values
+from lyncgate.edge.client import Client
+from lyncgate.edge.heads import Field, Fields, tokens, values
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
 from lyncgate.policy.forwarded import forwarded_fields
 from lyncgate.policy.policy import Scheme
-from lyncgate.signin.exchange import Phase
+from lyncgate.signin.exchange import Exchange, Phase
 
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate"}
@@ -43,7 +44,7 @@ class HeaderFields:
     def begin(self, transit: Transit) -> None:
         if transit.answer is not None or not isinstance(transit.decision, Forward):
             return
-        exchange, head, peer = transit.exchange, transit.request, transit.client.peer
+        exchange, head = transit.exchange, transit.request
         if b"authorization" in head.names:
             head.login = ntlm.used(head.fields)
             exchange.ntlm_user = ntlm.user(head.fields)
@@ -51,8 +52,7 @@ class HeaderFields:
         if close and not head.pooled:  # both sides of an NTLM exchange live equally long
             fields.append(CLOSE)
         if not transit.trusted:
-            for name, value in forwarded_fields(peer, exchange.scheme, exchange.host):
-                fields.append((name.encode("ascii"), value.encode("ascii")))
+            fields.extend(_said(transit.client, exchange))
         else:
             self._add_to(fields, transit)
         fields.append((b"X-Request-Id", exchange.id.encode("ascii")))
@@ -79,8 +79,7 @@ class HeaderFields:
         response = transit.response
         if response is None:
             return
-        # The others that have to do with it have looked at the names; cookies and the like have been added.
-        fields, close = without(response.fields, lowered(response.fields), DOWNWARDS)
+        fields, close = without(response.fields, response.names, DOWNWARDS)
         listener = transit.listener
         if listener is not None and listener.hsts is not None and listener.scheme is Scheme.HTTPS:
             fields = [field for field in fields if field[0].lower() != b"strict-transport-security"]
@@ -90,6 +89,17 @@ class HeaderFields:
         elif close or self.edge.draining:
             fields.append(CLOSE)
         response.fields = fields
+
+
+def _said(client: Client, exchange: Exchange) -> tuple[Field, ...]:
+    """What goes upstream of a client whose own word is not taken: always the same for a host."""
+    if client.said is None or client.said[0] != exchange.host:
+        said = forwarded_fields(client.peer, exchange.scheme, exchange.host)
+        client.said = (
+            exchange.host,
+            tuple((name.encode("ascii"), value.encode("ascii")) for name, value in said),
+        )
+    return client.said[1]
 
 
 def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) -> tuple[list[Field], bool]:

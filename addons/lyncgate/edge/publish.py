@@ -138,6 +138,7 @@ class Publish:
             # Plain on purpose: not HttpOnly, no expiry, on every answer whose request lacked it (§9.7).
             value = f"{AFFINITY_COOKIE}={member.token}; path=/"
             response.fields = [*response.fields, (b"Set-Cookie", value.encode("ascii"))]
+            response.names = [*response.names, b"set-cookie"]
 
     def end(self, transit: Transit) -> None:
         self._leave(transit)

@@ -17,7 +17,7 @@ from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.policy.decision import Deny, Forward
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
-from lyncgate.signin.keys import Keys
+from lyncgate.signin.keys import NONE, Keys
 
 
 class Observer(Protocol):
@@ -99,6 +99,13 @@ class Records:
             transit.phase(Phase.WAIT, None)
 
     def _hand_over(self, exchange: Exchange) -> None:
+        if exchange.keys is NONE and not exchange.went_well:
+            exchange.keys = Keys(
+                connection=exchange.connection,
+                client=exchange.source_ip,
+                agent=exchange.user_agent,
+                user=exchange.sip_user,
+            )
         self.observer.observe(exchange)
         for sink in self.sinks:
             sink(exchange)

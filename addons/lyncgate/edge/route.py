@@ -13,7 +13,7 @@ from lyncgate.lync import names, stages
 from lyncgate.policy import hosts, paths
 from lyncgate.policy.decide import decide
 from lyncgate.policy.decision import Answer, Decision, Deny, Forward, Reason, Redirect
-from lyncgate.policy.policy import Listener, Network
+from lyncgate.policy.policy import Listener, Network, Policy
 from lyncgate.policy.request import Request
 from lyncgate.signin.exchange import Exchange, Kind, Phase
 
@@ -24,9 +24,33 @@ AGENT_SHOWN = 128
 KIND_OF = {Redirect: "redirect", Answer: "answer", Forward: "forward", Deny: "deny"}
 
 
+REMEMBERED = 1024  # requests whose decision is known: phones ask for the same few targets
+LONGEST = 256  # bytes of a target that is remembered
+
+
 class Route:
     def __init__(self, edge: EdgeState) -> None:
         self.edge = edge
+        self._known: dict[tuple[object, ...], Decision] = {}
+        self._forget(edge.policy)
+        edge.adopted.append(self._forget)
+
+    def _forget(self, policy: Policy) -> None:
+        self._known.clear()
+        self._by_source = any(publication.sources for publication in policy.publications)
+
+    def _decide(self, policy: Policy, request: Request) -> Decision:
+        """decide(), which says the same of the same request for as long as a policy is in force. It looks at
+        the client's address only where a publication does."""
+        if self._by_source or len(request.target) > LONGEST:
+            return decide(policy, request)
+        key = request[:5]
+        decision = self._known.get(key)
+        if decision is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            decision = self._known[key] = decide(policy, request)
+        return decision
 
     def begin(self, client: Client, head: RequestHead) -> Transit:
         now = self.edge.clock()
@@ -40,7 +64,9 @@ class Route:
             target=head.target,
             source=client_address(client, head.fields, listener),
         )
-        decision = decide(policy, request) if head.valid else Deny("default", "_none", 400, Reason.BAD_TARGET)
+        decision = (
+            self._decide(policy, request) if head.valid else Deny("default", "_none", 400, Reason.BAD_TARGET)
+        )
         begun = now if client.head_begun is None else client.head_begun
         client.head_begun = None
         transit = Transit(

@@ -17,7 +17,7 @@ from lyncgate.edge.records import Observer, Sink
 from lyncgate.edge.state import BodyStart, Passing, Transit
 from lyncgate.policy.decision import Forward
 from lyncgate.signin.exchange import Exchange, Kind
-from lyncgate.signin.keys import Hasher, Keys
+from lyncgate.signin.keys import Hasher
 from lyncgate.signin.reading import Reading, RequestSeen, ResponseSeen, read
 
 NO_BODY = ("/abs/",)  # downloads: nothing is in them for us
@@ -36,12 +36,6 @@ class Story:
 
     def begin(self, transit: Transit) -> None:
         exchange = transit.exchange
-        exchange.keys = Keys(
-            connection=exchange.connection,
-            client=exchange.source_ip,
-            agent=exchange.user_agent,
-            user=exchange.sip_user,
-        )
         if exchange.stage is not None or exchange.path.startswith(OUTSIDE_STAGES):
             wanted = not exchange.path.startswith(NO_BODY)
             transit.passing = Passing(tuple(transit.request.fields), BodyStart() if wanted else None)

@@ -10,9 +10,8 @@ from lyncgate.observe.journal.writer import Journal
 from lyncgate.observe.metrics import Metrics
 from lyncgate.policy.policy import Policy
 from lyncgate.signin.events import Event
-from lyncgate.signin.exchange import Exchange, Outcome
+from lyncgate.signin.exchange import Exchange
 
-FAILED = 400  # status from which on an answer says that something is wrong
 SWITCH = 0.0005  # seconds that traffic waits for the interpreter while the journal's thread has it
 
 
@@ -21,7 +20,7 @@ def concerns_sign_ins(event: Event) -> bool:
     meeting, a picture. Most of an edge's traffic is that, and no sign-in's story gains by it."""
     if not isinstance(event, Exchange) or event.stage is not None or event.keys.application is not None:
         return True
-    return event.outcome is not Outcome.OK or (event.status or 0) >= FAILED
+    return not event.went_well
 
 
 def share_interpreter() -> None:

@@ -54,7 +54,7 @@ def render_json(exchange: Exchange) -> str:
             parts.append(key + _quoted(value))
     phases = ",".join(
         [
-            f'"{phase}":null' if seconds is None else f'"{phase}":{round(seconds, 6)!r}'
+            f'"{phase}":null' if seconds is None else f'"{phase}":{seconds:.6f}'
             for phase, seconds in exchange.phases.items()
         ]
     )

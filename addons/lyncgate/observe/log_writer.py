@@ -8,6 +8,7 @@ which is what logrotate needs.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import errno
 import io
@@ -43,9 +44,11 @@ class LogWriter[Record]:
         self._render = render
         self._dropped = dropped
         self._limit = limit
-        # Guarded by _changed: what write(), reopen() and close() leave for the thread.
+        # What write() leaves for the thread, and whether that waits for it.
+        self._records: collections.deque[Record] = collections.deque()
+        self._waits = False
+        # Guarded by _changed: what reopen() and close() leave for it.
         self._changed = threading.Condition()
-        self._records: list[Record] = []
         self._reopen = False
         self._closed = False
         # The thread's own.
@@ -60,14 +63,13 @@ class LogWriter[Record]:
 
     def write(self, record: Record) -> None:
         """Hand over a record that won't change any more. Never waits for the disk."""
-        with self._changed:
-            kept = len(self._records) < self._limit and not self._closed
-            if kept:
-                self._records.append(record)
-                if len(self._records) == 1:
-                    self._changed.notify()
-        if not kept:
+        if len(self._records) >= self._limit or self._closed:
             self._dropped(1)
+            return
+        self._records.append(record)
+        if self._waits:  # seldom: it wakes up by itself for those that follow
+            with self._changed:
+                self._changed.notify()
 
     def reopen(self) -> None:
         """Go on in a new file of the same name, after those that were written before this call."""
@@ -88,13 +90,14 @@ class LogWriter[Record]:
         closed = False
         while not closed:
             with self._changed:
+                self._waits = True
                 self._changed.wait_for(lambda: self._records or self._reopen or self._closed)
+                self._waits = False
                 # Let a batch gather: waking up for each record costs more than writing it.
                 self._changed.wait_for(lambda: self._reopen or self._closed, GATHER)
-                records, self._records = self._records, []
                 reopen, self._reopen = self._reopen, False
                 closed = self._closed
-            if records:
+            if records := [self._records.popleft() for _ in range(len(self._records))]:
                 self._write_all(records)
             if reopen:
                 self._reopen_file()

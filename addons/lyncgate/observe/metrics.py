@@ -27,7 +27,7 @@ import lyncgate
 from lyncgate.edge.framing import Fault
 from lyncgate.edge.outcomes import ENDED_BY
 from lyncgate.lync.stages import Stage
-from lyncgate.observe.counting import Snapshot
+from lyncgate.observe.counting import Cell, Snapshot
 from lyncgate.observe.exposition import SnapshotCollector, merged, process_snapshots
 from lyncgate.observe.families import Families
 from lyncgate.observe.journal_metrics import JournalMetrics
@@ -77,6 +77,7 @@ class Metrics:
         self._listeners: AbstractSet[str] = frozenset()
         self._publications: AbstractSet[str] = BUILT_IN_PUBLICATIONS
         self._members: AbstractSet[tuple[str, str]] = frozenset()
+        self._upstream_connections: dict[tuple[str, str], Cell] = {}
         self._families.build[
             lyncgate.__version__, platform.python_version(), importlib.metadata.version("mitmproxy")
         ].set(1)
@@ -125,6 +126,7 @@ class Metrics:
         self._members = {
             (pool.name, member.name) for pool in policy.pools.values() for member in pool.members
         }
+        self._upstream_connections.clear()
         self._forget()
         self._tallies.clear()
 
@@ -259,8 +261,13 @@ class Metrics:
 
     def member_connections(self, pool: str, member: str, count: int) -> None:
         """How many connections to a member are open."""
-        if (pool, member) in self._members:
-            self._families.upstream_connections[pool, member].set(count)
+        cell = self._upstream_connections.get((pool, member))
+        if cell is None and (pool, member) in self._members:
+            cell = self._upstream_connections[pool, member] = self._families.upstream_connections[
+                pool, member
+            ]
+        if cell is not None:
+            cell.set(count)
 
     def failover(self, pool: str, member: str) -> None:
         """A connect to `member` failed before anything was sent, and the next member is tried."""

@@ -16,6 +16,8 @@ from typing import Literal
 from lyncgate.signin.facts import NO_FACTS, Facts
 from lyncgate.signin.keys import NONE, Keys
 
+COMPLAINT = 400  # status from which on an answer says that something is wrong
+
 type Phases = dict["Phase", float | None]
 
 
@@ -109,6 +111,11 @@ class Exchange:
     keys: Keys = NONE
     facts: Facts = NO_FACTS
     type: Literal["exchange"] = "exchange"
+
+    @property
+    def went_well(self) -> bool:
+        """A whole answer reached the client, and it is no complaint."""
+        return self.outcome is Outcome.OK and (self.status or 0) < COMPLAINT
 
     @property
     def seconds(self) -> float | None:

@@ -119,6 +119,9 @@ class Relay:
         self._course.connected(self.transit, upstream.id)
         upstream.reader.expect(self.incoming.method, websocket=self.transit.request.websocket)
         self.proceed()
+
+    def settle(self) -> None:
+        """The client's connection goes on, or waits, as things are now."""
         self._client.settle()
 
     def proceed(self) -> None:

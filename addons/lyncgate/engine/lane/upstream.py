@@ -101,6 +101,7 @@ class Upstream:
         self.established = True
         stream.read()
         relay.use(self)
+        relay.settle()
 
     def _begin_tls(self, stream: Stream) -> None:
         self._secure = True
