@@ -35,8 +35,8 @@ READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member 
 
 
 class ClientConnection:
-    """`record`: what the edge's concerns know of it. `relay`: the exchange under way. `open`: until its end has
-    been told."""
+    """`record`: what the edge's concerns know of it. `relay`: the exchange under way. `open`: until its end
+    has been told."""
 
     __slots__ = (
         "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_lane", "_limits",
@@ -283,8 +283,8 @@ class ClientConnection:
         self.settle()
 
     def failed(self, status: int | None, *, aborted: bool) -> None:
-        """The exchange came to nothing. `status`: to say so; `aborted`: an answer has begun that must not look
-        whole."""
+        """The exchange came to nothing. `status`: to say so; `aborted`: an answer has begun that must not
+        look whole."""
         self.relay = None
         if self.stream.closed:
             return

@@ -1,7 +1,8 @@
 """TLS of the lane: contexts made of the same files as `edge.identity`'s, and what failed handshakes say.
 
-The standard library's, because it reads and writes the socket by itself. As there: certificate by SNI among those
-of the listener, an alert for names that are not ours, nothing can mint one; members must prove who they are.
+The standard library's, because it reads and writes the socket by itself. As there: certificate by SNI among
+those of the listener, an alert for names that are not ours, nothing can mint one; members must prove who
+they are.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def _member(tls: UpstreamTls) -> ssl.SSLContext:
 
 
 def length_of_hello(start: bytes) -> int | None:
-    """How many bytes the record of the ClientHello has of which these are the first; None: it is none, or that
-    can't be told yet (fewer than five bytes)."""
+    """How many bytes the record of the ClientHello has of which these are the first; None: it is none, or
+    that can't be told yet (fewer than five bytes)."""
     if len(start) < 5 or start[0] != 22 or start[1] != 3:
         return None
     return 5 + int.from_bytes(start[3:5])

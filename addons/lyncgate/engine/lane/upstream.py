@@ -41,8 +41,8 @@ class NotWhoWasWantedError(Exception):
 
 
 class Upstream:
-    """`relay`: the exchange that it carries. `private`: it carried or was asked for NTLM, so it is its client's
-    for good, who is its `holder` between exchanges. `uses`: exchanges that began on it."""
+    """`relay`: the exchange that it carries. `private`: it carried or was asked for NTLM, so it is its
+    client's for good, who is its `holder` between exchanges. `uses`: exchanges that began on it."""
 
     __slots__ = (
         "_deadline", "_phase_began", "_secure", "_started", "_timeout", "_upstreams", "closed", "established",
