@@ -17,7 +17,9 @@ from support.rawhttp import PATIENCE, get, read_head
 
 pytestmark = pytest.mark.engines("lane")
 
-ASK = get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13")
+ASK = get(
+    "/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13"
+)
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 IDLE = 60.0  # seconds that a connection waits for the next exchange: less than IIS' own 120
 RESOLVED = 30.0  # seconds that a name's addresses are taken for good: the resolver does not tell theirs
 
+
 class Upstreams:
     """`contexts`: of the policy in force. `sessions`: TLS sessions to resume, each with the context that it
     was made by."""
