@@ -19,7 +19,6 @@ MALFORMED = {
     "bracket in a name": b"GET / HTTP/1.1\r\n" + HOST + b"X(: a\r\n\r\n",
     "fragment in the target": b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n",
     "control byte in the target": b"GET /\x01 HTTP/1.1\r\n" + HOST + b"\r\n",
-    "fragment in the target": b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n",
     "high byte in the target": b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "length and chunks": b"POST / HTTP/1.1\r\n"
     + HOST

@@ -17,9 +17,9 @@ type Fields = Sequence[Field]
 class RequestHead:
     """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `names`: of those that
     came, in lower case. `valid`: False if the engine found the request malformed and fails it itself.
-    `websocket`: it asks to go on as one, and the engine can. `pooled`: the engine keeps connections to members
-    apart from the client's, so that `Connection: close` is none of the member's business. `login`: it carries
-    NTLM or Negotiate."""
+    `websocket`: it asks to go on as one, and the engine can. `pooled`: the engine keeps connections to
+    members apart from the client's, so that `Connection: close` is none of the member's business. `login`: it
+    carries NTLM or Negotiate."""
 
     method: bytes
     target: bytes
@@ -50,8 +50,8 @@ class OwnAnswer:
 
 
 def origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
-    """Path and query of a target in absolute form (RFC 9112 §3.2.2) whose authority is that of the Host field,
-    to the letter but for case and the default port. Any other target stays as it is, to be judged as such."""
+    """Path and query of a target in absolute form (RFC 9112 §3.2.2) whose authority is that of the Host
+    field, to the letter but for case and the default port. Any other target stays as it is, to be judged."""
     scheme, _, rest = target.partition(b"://")
     scheme = scheme.lower()
     if scheme not in _PORTS:

@@ -1,6 +1,6 @@
 """Ids of exchanges, connections and events: 16 hex digits, unlike any other process's.
 
-They need to be different, not secret: drawn from a generator that was seeded by the system, because asking the
+They need to be different, not secret: drawn from a generator that the system has seeded, because asking the
 system for each is a tenth of what a small request costs.
 """
 

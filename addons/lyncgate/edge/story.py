@@ -62,7 +62,7 @@ class Story:
     def answered(self, transit: Transit) -> None:
         if transit.passing is None or transit.response is None:
             return
-        fields = transit.passing.response_fields = tuple(transit.response.fields)
+        transit.passing.response_fields = tuple(transit.response.fields)
         kind = known(transit.response, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)
         if wanted and not transit.exchange.path.startswith(NO_ANSWER):

@@ -181,7 +181,7 @@ class ClientConnection:
         self._advancing = True
         queue = self._reader.queue
         try:
-            while self.relay is None and queue and not self._closing:
+            while self.relay is None and queue and not self._closing and not self.stream.closed:
                 incoming = queue.popleft()
                 self.record.head_begun = incoming.begun
                 relay = self.relay = Relay(self._lane, self, incoming)
@@ -370,8 +370,7 @@ class ClientConnection:
     def leave(self) -> None:
         """Close it if it is idle: the edge stops."""
         if self._shaking:
-            self.stream.close()
-            self.lost(None)
+            self.cut()
         elif self.idle:
             self._hang_up(None)
 
@@ -400,7 +399,12 @@ class ClientConnection:
             return self._active + times.idle
         if self._ended and not relay.over:
             return self._active + HALF_CLOSED
-        return self._active + (times.idle if relay.waits_for_client else times.poll)
+        return self._active + (times.idle if self._client_is_late else times.poll)
+
+    @property
+    def _client_is_late(self) -> bool:
+        """Whether the client has to go on with its body. It can't while the member takes nothing."""
+        return self.relay is not None and self.relay.waits_for_client and not self._held
 
     def _too_late(self) -> None:
         due = self._due()
@@ -417,7 +421,10 @@ class ClientConnection:
             if self._ended and not self.relay.over:
                 self.stream.close()
                 self.lost(None)
-            elif self.relay.waits_for_client:
+            elif self.stream.waiting:  # it has not taken what it was sent
+                self.stream.abort()
+                self.lost(None)
+            elif self._client_is_late:
                 self.relay.fail(Outcome.CLIENT_GONE, status=408)
             else:
                 self.relay.fail(Outcome.UPSTREAM_TIMEOUT)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lyncgate.edge import outcomes
 from lyncgate.edge.handshakes import MemberAttempt
-from lyncgate.edge.headers import CLOSE
+from lyncgate.edge.headers import CLOSE, DOWNWARDS, without
 from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead, first, origin_form
 from lyncgate.engine.lane import wire
 from lyncgate.engine.lane.requests import Incoming
@@ -196,10 +196,12 @@ class Relay:
         try:
             if reader.interims:
                 for interim in reader.interims:
-                    parts.append(wire.response_head(interim.status, interim.reason, interim.fields))
+                    fields, _ = without(interim.fields, interim.names, DOWNWARDS)
+                    parts.append(wire.response_head(interim.status, interim.reason, fields))
                 reader.interims = []
             if reader.head is None:
-                client.send(b"".join(parts))
+                if parts:
+                    client.send(b"".join(parts))
                 return
             if not self.answered:
                 parts.append(self._head(upstream))
@@ -303,6 +305,8 @@ class Relay:
                 upstream.close()
             elif upstream.private:
                 self._client.keep_private(upstream)
+            elif upstream.stream is None or upstream.stream.waiting:
+                upstream.close()  # it has answered without taking the request: nobody shall wait for that
             else:
                 self._lane.upstreams.release(upstream)
         self._client.finished(self)
@@ -333,7 +337,10 @@ class Relay:
             self._client.finished(self)
         elif self.answer_whole:
             if self._sent:
-                self._finish()  # the rest of the body is thrown away until then
+                self._finish()
+            else:  # the rest of the body is thrown away until then
+                self.proceed()
+                self._client.settle()
         elif upstream is not None and failure is Outcome.UPSTREAM_RESET and self._may_ask_again(upstream):
             self._again, self._asked, self._sent = True, False, False
             self._acquire()

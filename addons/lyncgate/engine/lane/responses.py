@@ -23,8 +23,8 @@ class InvalidAnswerError(Exception):
 
 
 class Head(NamedTuple):
-    """`names`: of the fields, in lower case. `chunked`: how the body came; `until_close`: it ends with the connection; `bodyless`: there is none,
-    whatever the fields say."""
+    """`names`: of the fields, in lower case. `chunked`: how the body came; `until_close`: it ends with the
+    connection; `bodyless`: there is none, whatever the fields say."""
 
     status: int
     reason: bytes

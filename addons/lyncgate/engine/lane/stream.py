@@ -173,11 +173,12 @@ class Stream:
     def _only_tickets(self) -> bool:
         """Whether what came is session tickets and the like, which TLS 1.3 servers send when they please."""
         try:
-            return not self._sock.recv(1)
+            self._sock.recv(1)
         except AGAIN:
             return True
         except OSError:
             return False
+        return False  # a word that nobody asked for, or its farewell
 
     # Writing.
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.upstreams import Upstreams
 
 
+type Address = tuple[int, str]  # family, textual address
+
+
 class Destination(NamedTuple):
     """What makes two connections the same to whoever needs one: a connection made for one pool proves nothing
     to another. `secure`: by TLS."""
@@ -45,8 +48,9 @@ class Upstream:
     client's for good, who is its `holder` between exchanges. `uses`: exchanges that began on it."""
 
     __slots__ = (
-        "_deadline", "_phase_began", "_secure", "_started", "_timeout", "_upstreams", "closed", "established",
-        "generation", "holder", "id", "private", "reader", "relay", "stream", "tls", "to", "uses",
+        "_deadline", "_others", "_phase_began", "_secure", "_started", "_timeout", "_upstreams", "closed",
+        "established", "generation", "holder", "id", "private", "reader", "relay", "stream", "tls", "to",
+        "uses",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +69,7 @@ class Upstream:
         self.stream: Stream | None = None
         self._upstreams = upstreams
         self._secure = False
+        self._others: list[Address] = []
         self._timeout = timeout
         self._deadline = Deadline(upstreams.loop, self._too_late)
         self._started = time.time()
@@ -73,9 +78,17 @@ class Upstream:
 
     # Made.
 
-    def connect(self, address: tuple[str, int], family: int) -> None:
-        """To one of the member's addresses."""
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    def connect_to(self, addresses: list[Address]) -> None:
+        """To the first of the member's addresses that takes it. They share one time limit."""
+        (family, address), *self._others = addresses
+        self._connect((address, self.to.port), family)
+
+    def _connect(self, address: tuple[str, int], family: int) -> None:
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        except OSError as error:  # no more files can be opened, or there is no IPv6
+            self._upstreams.loop.call_soon(self.lost, error)
+            return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = Stream(self._upstreams.loop, sock, self)
@@ -211,7 +224,10 @@ class Upstream:
 
     def lost(self, error: Exception | None) -> None:
         if not self.established:
-            self._unreached(error)
+            if self._others and not (self._secure or self.closed or isinstance(error, TimeoutError)):
+                self.connect_to(self._others)
+            else:
+                self._unreached(error)
             return
         relay = self.relay
         self.close()

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from lyncgate.engine.lane.tls import Contexts
-from lyncgate.engine.lane.upstream import Destination, Upstream
+from lyncgate.engine.lane.upstream import Address, Destination, Upstream
 from lyncgate.policy.policy import UpstreamTls
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 IDLE = 60.0  # seconds that a connection waits for the next exchange: less than IIS' own 120
 RESOLVED = 30.0  # seconds that a name's addresses are taken for good: the resolver does not tell theirs
-
-type Address = tuple[int, str]  # family, textual address
 
 
 class Upstreams:
@@ -69,11 +67,11 @@ class Upstreams:
         self._open[to] = self._open.get(to, 0) + 1
         family = _family(to.host)
         if family is not None:
-            upstream.connect((to.host, to.port), family)
+            upstream.connect_to([(family, to.host)])
             return upstream
         known = self._resolved.get(to.host)
         if known is not None and time.monotonic() < known[0]:
-            self._connect_to(upstream, known[1])
+            upstream.connect_to(known[1])
             return upstream
         task = self.loop.create_task(self._resolve(upstream), name=f"resolve {to.host}")
         self._tasks.add(task)
@@ -89,14 +87,10 @@ class Upstreams:
                 upstream.lost(error)
             return
         addresses = [(int(family), str(where[0])) for family, _, _, _, where in found]
+        addresses.sort(key=lambda one: one[0] != socket.AF_INET)  # what a front end listens on for sure
         self._resolved[host] = (time.monotonic() + RESOLVED, addresses)
         if not upstream.closed:
-            self._connect_to(upstream, addresses)
-
-    def _connect_to(self, upstream: Upstream, addresses: list[Address]) -> None:
-        # IPv4 first: what a front end listens on for sure. The others are for a later attempt.
-        family, address = min(addresses, key=lambda one: one[0] != socket.AF_INET)
-        upstream.connect((address, upstream.to.port), family)
+            upstream.connect_to(addresses)
 
     def release(self, upstream: Upstream) -> None:
         """An exchange is over, and left the connection good for another one."""
