@@ -44,6 +44,9 @@ class RequestReader(Framing):
         super().__init__(limits)
         self.queue: deque[Incoming] = deque()
         self.current: Incoming | None = None
+        self._length: int | None = None  # of the body of `current`, where its head says it
+        self._got = 0  # bytes of it that have come
+        self._left = 0  # bytes of it that llhttp need not look at
         self._switching: Incoming | None = None  # what may go on as a websocket, and is not answered yet
         self.now = self.began = 0.0
 
@@ -60,6 +63,8 @@ class RequestReader(Framing):
         names, fields = self.names, self.fields
         message = Incoming(method, self.url, fields, names, begun=self.began)
         message.chunked = b"transfer-encoding" in names
+        self._got = 0
+        self._length = int(first(fields, b"content-length")) if b"content-length" in names else None
         if b"expect" in names:
             message.expects = b"100-continue" in tokens(values(fields, b"expect"))
         if b"connection" in names:
@@ -79,6 +84,7 @@ class RequestReader(Framing):
 
     def chunk(self, data: bytes) -> None:
         if self.current is not None:
+            self._got += len(data)
             self.current.chunks.append(data)
 
     def end(self) -> None:
@@ -88,10 +94,31 @@ class RequestReader(Framing):
             self._last, self.current = self.current, None
 
     def feed(self, data: bytes) -> Fault | None:
+        if self._left:
+            data = self._pass(data)
+            if not data:
+                return None
         if self._switching is None:
-            return super().feed(data)
+            fault = super().feed(data)
+            if self.current is not None and self._length is not None and fault is None:
+                self._left = self._length - self._got
+            return fault
         self._switching.rest += data
         return Fault.PIPELINE if len(self._switching.rest) > self._limits.head else None
+
+    def _pass(self, data: bytes) -> bytes:
+        """Take what belongs to a body whose length is known, without llhttp, which would copy it. What is
+        behind it comes back."""
+        left, current = self._left, self.current
+        if current is None:
+            return data
+        current.chunks.append(data if len(data) <= left else data[:left])
+        self._left = max(0, left - len(data))
+        if self._left:
+            return b""
+        self._start()  # llhttp still waits for it
+        self.end()
+        return data[left:]
 
     def upgraded(self, rest: bytes) -> bool:
         """Kept where the request may go on as a websocket: what follows is not HTTP if it does."""

@@ -58,6 +58,9 @@ class ResponseReader:
         self._problem: str | None = None
         self.interims: list[Head] = []
         self._interim_count = 0
+        self._length: int | None = None  # of the body, where its head says it
+        self._got = 0  # bytes of it that have come
+        self._left = 0  # bytes of it that llhttp need not look at
         self.head: Head | None = None
         self.chunks: list[bytes] = []
         self.trailers: list[Field] = []
@@ -67,6 +70,10 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Raises InvalidAnswerError."""
+        if self._left:
+            data = self._pass(data)
+            if not data:
+                return
         if not self._awaiting:
             raise InvalidAnswerError("bytes that nobody asked for")
         self.untouched = False
@@ -84,10 +91,26 @@ class ResponseReader:
         except httptools.HttpParserError as error:
             self._problem = self._problem or str(error)
         if self._problem is None:
-            return
-        if not self.complete:
+            if self._length is not None and not self.complete:
+                self._left = self._length - self._got
+        elif not self.complete:
             raise InvalidAnswerError(self._problem)
-        self.spoiled = True
+        else:
+            self.spoiled = True
+
+    def _pass(self, data: bytes) -> bytes:
+        """Take what belongs to a body whose length is known, without llhttp, which would copy it. What is
+        behind it comes back: there should be nothing."""
+        left = self._left
+        self.chunks.append(data if len(data) <= left else data[:left])
+        self._left = max(0, left - len(data))
+        if self._left:
+            return b""
+        self._renew = True  # llhttp still waits for it
+        self._over()
+        if len(data) > left:
+            self.spoiled = True
+        return b""
 
     def eof(self) -> bool:
         """The member has closed. Whether that makes the answer whole."""
@@ -165,6 +188,8 @@ class ResponseReader:
                 self._problem = "interim answers without an end"
             return
         self.head = head
+        if lengths and not bodyless:
+            self._length = int(lengths[0])
         if self._method == b"HEAD":  # llhttp would wait for the body that the fields tell of
             self._renew = True
             self._over()
@@ -173,6 +198,7 @@ class ResponseReader:
         if self.complete or (self.head is not None and self.head.bodyless):
             self._problem = "a body where there can be none"
             return
+        self._got += len(data)
         self.chunks.append(data)
 
     def on_message_complete(self) -> None:
