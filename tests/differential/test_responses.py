@@ -58,24 +58,26 @@ async def ask(it: EdgeUnderTest, number: int, engine: Engine) -> list[str]:
     return judge_answer(answered, told, follow_up, engine)
 
 
+async def put_through(engine: Engine, shard: int) -> Report:
+    report = Report(engine)
+
+    async def one(it: EdgeUnderTest, number: int) -> None:
+        report.take(ALL[number], "", await ask(it, number, engine))
+
+    async with (
+        strict_origin([answered.script for answered in ALL]) as origin,
+        engine.run(policy([origin])) as it,
+    ):
+        await many(one(it, number) for number in range(shard, len(ALL), SHARDS))
+        report.end(origin)
+        await serves(it, origin)
+    return report
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("engine", ENGINES)
 def test_answers(engine: str, shard: int) -> None:
-    report = Report(ENGINES[engine])
-
-    async def one(it: EdgeUnderTest, number: int) -> None:
-        report.take(ALL[number], "", await ask(it, number, ENGINES[engine]))
-
-    async def check() -> None:
-        async with (
-            strict_origin([answered.script for answered in ALL]) as origin,
-            ENGINES[engine].run(policy([origin])) as it,
-        ):
-            await many(one(it, number) for number in range(shard, len(ALL), SHARDS))
-            report.end(origin)
-            await serves(it, origin)
-
-    asyncio.run(check())
+    report = asyncio.run(put_through(ENGINES[engine], shard))
     assert report.streams > 300
     assert not report.wrong, str(report)
 

@@ -191,10 +191,18 @@ def rules(directory: Path, origin: Origin, **changes: Any) -> Path:
 
 
 @contextlib.contextmanager
-def crew(directory: Path, origin: Origin, *, prefix: Sequence[str] = (), **changes: Any) -> Iterator[Crew]:
-    """`changes` are laid over the rules. `prefix`: what stands before the command."""
+def crew(
+    directory: Path,
+    origin: Origin,
+    *,
+    prefix: Sequence[str] = (),
+    more: Sequence[str] = (),
+    **changes: Any,
+) -> Iterator[Crew]:
+    """`changes` are laid over the rules. `prefix`: what stands before the command; `more`: its further
+    options."""
     path = rules(directory, origin, **changes)
-    options = ("serve", "--json", "--rules", str(path), "--pid-file", str(directory / "pid"))
+    options = ("serve", "--json", "--rules", str(path), "--pid-file", str(directory / "pid"), *more)
     with contextlib.closing(Process(*prefix, *LYNCGATE, *options, log=directory / "edge.log")) as process:
         edge = Crew(process, directory)
         try:

@@ -191,7 +191,7 @@ class EdgeUnderTest:
 
 @contextlib.asynccontextmanager
 async def edge(
-    rules: Policy, *, path: Path | None = None, engine: Engine | None = None
+    rules: Policy, *, path: Path | None = None, engine: Engine | None = None, scripts: Sequence[Path] = ()
 ) -> AsyncIterator[EdgeUnderTest]:
     """Run it. `path`: of a rules.yaml, for those who reload. `engine`: instead of the one under test."""
     records: list[Exchange] = []
@@ -204,7 +204,8 @@ async def edge(
 
     path = path or certificates.directory() / "rules.yaml"
     with no_crash():
-        async with running_edge(path, Loaded(rules, ()), tell, engine=engine or ENGINE) as running:
+        loaded = Loaded(rules, ())
+        async with running_edge(path, loaded, tell, engine=engine or ENGINE, scripts=scripts) as running:
             under_test = EdgeUnderTest(running, records, events)
             yield under_test
             await under_test.forgotten()

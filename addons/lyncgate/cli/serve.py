@@ -23,6 +23,10 @@ def serve(
         Engine,
         typer.Option(help="How bytes move: lyncgate's own lane, or mitmproxy's stock layers (slow)."),
     ] = Engine.LANE,
+    script: Annotated[
+        list[Path] | None,
+        typer.Option(help="A mitmproxy addon script that sees, and may change, what passes. Repeatable."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Say where it listens in one line of JSON.")
     ] = False,
@@ -49,7 +53,14 @@ def serve(
 
     _allow_open_files()
     try:
-        status = Supervisor(rules, loaded, started=started, pid_file=pid_file, engine=engine).run()
+        status = Supervisor(
+            rules,
+            loaded,
+            started=started,
+            pid_file=pid_file,
+            engine=engine,
+            scripts=tuple(path.absolute() for path in script or ()),
+        ).run()
     except StartError as error:
         typer.echo(f"lyncgate: {error}", err=True)
         raise typer.Exit(1) from None

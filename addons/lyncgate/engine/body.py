@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from socket import socket
 
 from OpenSSL import SSL
@@ -30,8 +31,10 @@ class EdgeBody:
     """`sinks` hear of every event, from the event loop, beside the journal: finished exchanges, polls that
     have begun, handshakes that failed. Must be made on the running event loop."""
 
-    def __init__(self, policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE) -> None:
-        """Raises StartError when the policy's files can't be used."""
+    def __init__(
+        self, policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE, scripts: Sequence[Path] = ()
+    ) -> None:
+        """Raises StartError when the policy's files, or a script, can't be used."""
         self.metrics = Metrics()
         self.metrics.configure(policy)
         self.access_log = AccessLogSink(self.metrics)
@@ -43,7 +46,7 @@ class EdgeBody:
                 addons = EdgeAddons(
                     policy, self.metrics, self.access_log, self.journal, *sinks, hasher=self.journal.hasher
                 )
-                self.master = EdgeMaster(addons, engine)
+                self.master = EdgeMaster(addons, engine, scripts)
             except (OSError, SSL.Error) as error:
                 raise StartError(str(error)) from error
             self._opened = opened.pop_all()
@@ -81,7 +84,9 @@ class EdgeBody:
 
 
 @contextlib.asynccontextmanager
-async def edge_body(policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE) -> AsyncIterator[EdgeBody]:
+async def edge_body(
+    policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE, scripts: Sequence[Path] = ()
+) -> AsyncIterator[EdgeBody]:
     """One on the running loop, not started yet. Raises StartError."""
-    with eager_tasks(), contextlib.closing(EdgeBody(policy, *sinks, engine=engine)) as body:
+    with eager_tasks(), contextlib.closing(EdgeBody(policy, *sinks, engine=engine, scripts=scripts)) as body:
         yield body

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import mitmproxy.version
 from mitmproxy import options
@@ -26,7 +27,9 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.addons import EdgeAddons
 from lyncgate.engine.lane.lane import Lane
+from lyncgate.engine.lane.scripts import Scripts
 from lyncgate.engine.listeners import mode_specs_of
+from lyncgate.engine.scripting import ScriptError, WatchedAddons, load_script
 from lyncgate.engine.sockets import Place, Sockets
 from lyncgate.engine.tls.ticketkeys import TicketKeyRing
 from lyncgate.policy.policy import Policy
@@ -78,18 +81,34 @@ def proxy_options(policy: Policy) -> dict[str, object]:
 
 
 class EdgeMaster(Master):
-    def __init__(self, edge: EdgeAddons, engine: Engine = Engine.LANE) -> None:
-        """Must be called on the running event loop. Raises OSError if a file of the policy can't be used."""
+    def __init__(self, edge: EdgeAddons, engine: Engine = Engine.LANE, scripts: Sequence[Path] = ()) -> None:
+        """Must be called on the running event loop. Raises OSError if a file of the policy can't be used,
+        StartError if a script can't be."""
         require_versions()
         super().__init__(options.Options(), event_loop=asyncio.get_running_loop())
         self.edge = edge
+        self.lane: Lane | None = None
         self.proxyserver = Proxyserver()
-        self.addons.add(self.proxyserver, edge)
+        self.addons = WatchedAddons(self, self._addons_changed)
+        self.addons.add(self.proxyserver, edge)  # type: ignore[no-untyped-call]
         self.options.update(**proxy_options(edge.edge.policy))
         self.sockets = Sockets()
         self.ticket_keys = TicketKeyRing()
         loop = asyncio.get_running_loop()
-        self.lane = Lane(edge.course, loop, self.ticket_keys) if engine is Engine.LANE else None
+        if engine is Engine.LANE:
+            self.lane = Lane(edge.course, loop, self.ticket_keys)
+        try:
+            for path in scripts:
+                load_script(self, path)
+        except ScriptError as error:
+            raise StartError(str(error)) from error
+
+    def _addons_changed(self) -> None:
+        """The lane need not look for hooks on each exchange."""
+        if self.lane is not None:
+            native = (self.proxyserver, self.edge)
+            foreign = [addon for addon in self.addons.chain if addon not in native]
+            self.lane.scripts = Scripts.of(foreign, self.lane.loop)
 
     async def start(self, sockets: Sockets | None = None) -> None:
         """Open all listeners, on `sockets` where they have some. Raises StartError, with none of them open,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from lyncgate.edge.records import Sink
@@ -38,7 +38,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running_edge(
-    path: Path, first: Loaded, *sinks: Sink, engine: Engine = Engine.LANE
+    path: Path, first: Loaded, *sinks: Sink, engine: Engine = Engine.LANE, scripts: Sequence[Path] = ()
 ) -> AsyncIterator[Running]:
     """Start an edge on the running loop; on exit it is drained and stopped. `sinks`: see EdgeBody.
 
@@ -46,7 +46,10 @@ async def running_edge(
     """
     if first.policy is None:
         raise StartError("the rules have errors")
-    async with edge_body(first.policy, *sinks, engine=engine) as body, contextlib.AsyncExitStack() as stack:
+    async with (
+        edge_body(first.policy, *sinks, engine=engine, scripts=scripts) as body,
+        contextlib.AsyncExitStack() as stack,
+    ):
         # The admin listener outlives the others: while they drain, /readyz says so.
         pages = Pages(lambda: body.journal.reader, lambda: body.policy.admin.hosts)
         admin = Admin(body.metrics, lambda: readiness(body.master), pages)

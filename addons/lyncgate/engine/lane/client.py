@@ -184,7 +184,12 @@ class ClientConnection:
             while self.relay is None and queue and not self._closing and not self.stream.closed:
                 incoming = queue.popleft()
                 self.record.head_begun = incoming.begun
-                relay = self.relay = Relay(self._lane, self, incoming)
+                scripts = self._lane.scripts
+                if scripts is None:
+                    relay = self.relay = Relay(self._lane, self, incoming)
+                else:
+                    relay = self.relay = scripts.relay(self._lane, self, incoming)
+                relay.closes = relay.closes or (self._ended and not queue)
                 relay.start()
         finally:
             self._advancing = False
@@ -270,7 +275,7 @@ class ClientConnection:
         relay.end()
         self.relay = None
         self._active = time.monotonic()
-        if relay.closes or self._ended:
+        if relay.closes or (self._ended and not self._reader.queue):
             self._hang_up(None)
             return
         if relay.incoming.websocket:
@@ -289,6 +294,7 @@ class ClientConnection:
         if self.stream.closed:
             return
         if aborted:
+            self._closing = True
             self.stream.abort()
             self._gone()
         else:
@@ -339,7 +345,7 @@ class ClientConnection:
         elif relay is not None and relay.over:
             relay.closes = True  # its answer is on its way
         elif relay is not None and relay.may_wait and not self.stream.tls:
-            relay.closes = True
+            relay.closes = relay.closes or not self._reader.queue  # those sent ahead are answered, too
             self._deadline.set(self._due())
         else:
             self.stream.close()

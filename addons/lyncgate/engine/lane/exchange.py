@@ -15,6 +15,7 @@ from lyncgate.edge.headers import CLOSE, DOWNWARDS, without
 from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead, first, origin_form
 from lyncgate.engine.lane import wire
 from lyncgate.engine.lane.requests import Incoming
+from lyncgate.engine.lane.responses import Head
 from lyncgate.engine.lane.stream import HIGH
 from lyncgate.engine.lane.upstream import Destination, Upstream
 from lyncgate.lync import ntlm
@@ -233,10 +234,7 @@ class Relay:
         came = upstream.reader.head
         if came is None:
             raise wire.UnsafeFieldError("no head")
-        head = ResponseHead(came.status, came.fields, came.names)
-        if b"www-authenticate" in came.names and ntlm.challenged(came.fields):
-            upstream.claim(self._client)
-        self._course.answered(self.transit, head)
+        head = self._judged(upstream, came)
         fields = list(head.fields)
         self._chunked = came.chunked or came.until_close
         if came.until_close:
@@ -246,7 +244,15 @@ class Relay:
         elif self.closes and came.status != 101:
             fields.append(CLOSE)
         self.answered = True
-        return wire.response_head(came.status, came.reason, fields)
+        return wire.response_head(head.status, came.reason if head.status == came.status else b"", fields)
+
+    def _judged(self, upstream: Upstream, came: Head) -> ResponseHead:
+        """The course has its say on the final answer's head."""
+        head = ResponseHead(came.status, came.fields, came.names)
+        if b"www-authenticate" in came.names and ntlm.challenged(came.fields):
+            upstream.claim(self._client)
+        self._course.answered(self.transit, head)
+        return head
 
     def client_drained(self) -> None:
         """The client took what waited for it."""
@@ -256,14 +262,16 @@ class Relay:
     def _own(self, answer: OwnAnswer) -> None:
         """Answer ourselves."""
         self._sent = True
-        head = self._course.own(self.transit, answer)
+        self._say(self._course.own(self.transit, answer), answer.body)
+
+    def _say(self, head: ResponseHead, body: bytes) -> None:
         fields = list(head.fields)
         if CLOSE in fields:
             self.closes = True
         elif self.closes:
             fields.append(CLOSE)
         self.answered = self.answer_whole = True
-        self._client.send(wire.response_head(answer.status, b"", fields) + answer.body)
+        self._client.send(wire.response_head(head.status, b"", fields) + body)
         self._finish()
 
     # Tunnels.
@@ -362,9 +370,9 @@ class Relay:
             and self.transit.exchange.kind is not Kind.POLL
         )
 
-    def fail(self, failure: Outcome, status: int | None = None) -> None:
+    def fail(self, failure: Outcome, status: int | None = None, *, silent: bool = False) -> None:
         """End it on both sides. The client gets a status if no answer has begun, else an abort: what it got
-        must not look whole."""
+        must not look whole. `silent`: an abort in any case."""
         if self.over:
             return
         self.over = True
@@ -377,4 +385,5 @@ class Relay:
             transit.exchange.outcome = failure
         status = status or outcomes.STATUS.get(transit.exchange.outcome)
         self._course.end(transit, failure)
-        self._client.failed(None if self.answered else status, aborted=self.answered)
+        aborted = self.answered or silent
+        self._client.failed(None if aborted else status, aborted=aborted)

@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from lyncgate.edge.course import Course
 from lyncgate.edge.state import EdgeState
@@ -16,14 +17,25 @@ from lyncgate.engine.lane.upstreams import Upstreams
 from lyncgate.engine.tls.ticketkeys import TicketKeyRing
 from lyncgate.policy.policy import Policy
 
+if TYPE_CHECKING:
+    from lyncgate.engine.lane.exchange import Relay
+    from lyncgate.engine.lane.requests import Incoming
+
 log = logging.getLogger(__name__)
 
 ACCEPTS = 64  # connections taken in a row before others get their turn
 BREATH = 0.1  # seconds without accepting when no file can be opened
 
 
+class Scripted(Protocol):
+    """Whoever has exchanges seen by others."""
+
+    def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> Relay: ...
+
+
 class Lane:
-    """`edge`, `contexts`: of the policy in force."""
+    """`edge`, `contexts`: of the policy in force. `scripts`: the operator's addons; None: there are none, and
+    nothing of mitmproxy's is built."""
 
     def __init__(self, course: Course, loop: asyncio.AbstractEventLoop, tickets: TicketKeyRing) -> None:
         """Raises OSError if a certificate or CA file can't be used."""
@@ -33,6 +45,7 @@ class Lane:
         self.contexts = Contexts(self.edge.policy)
         self.upstreams = Upstreams(loop, self.contexts)
         self.clients: set[ClientConnection] = set()
+        self.scripts: Scripted | None = None
         self._tickets = tickets
         tickets.on_ticket_keys(lambda keys: self.contexts.use_ticket_keys(keys))
 

@@ -11,6 +11,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from lyncgate.engine.master import Engine
@@ -90,8 +91,10 @@ class Crew:
         size: int,
         tickets: bytes,
         engine: Engine,
+        scripts: tuple[Path, ...],
     ) -> None:
         self._engine = engine
+        self._scripts = scripts
         self._owner = owner
         self._reactor = reactor
         self._children = children
@@ -190,7 +193,7 @@ class Crew:
         members = sorted({other.number for other in self._slots if not other.out} | {slot.number})
         dealt = _deal(self.bank, members, slot.number)
         own = {id(one) for _, one in dealt}
-        policy, tickets, engine = self.policy, self.tickets, self._engine
+        policy, tickets, engine, scripts = self.policy, self.tickets, self._engine, self._scripts
 
         def close() -> None:
             for bank in (self.bank, self._adoption.bank) if self._adoption else (self.bank,):
@@ -198,7 +201,7 @@ class Crew:
             self._owner.close_in_worker()
 
         def run(channel: Channel) -> int:
-            return run_worker(channel, policy, dealt, tickets, engine)
+            return run_worker(channel, policy, dealt, tickets, engine, scripts)
 
         name = f"worker {slot.number}"
         try:

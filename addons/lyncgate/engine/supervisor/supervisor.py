@@ -57,7 +57,8 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """`started` is called once all serve. `pid_file`: written then, removed at the end."""
+    """`started` is called once all serve. `pid_file`: written then, removed at the end. `scripts`: of
+    the operator's, in the order they are to hear."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Supervisor:
         started: Callable[[Started], None],
         pid_file: Path | None = None,
         engine: Engine = Engine.LANE,
+        scripts: tuple[Path, ...] = (),
     ) -> None:
         if loaded.policy is None:
             raise StartError("the rules have errors")
@@ -75,6 +77,7 @@ class Supervisor:
         self._loaded = loaded
         self._started = started
         self._engine = engine
+        self._scripts = scripts
         self._pid_file = PidFile(pid_file)
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._policy = loaded.policy
@@ -134,6 +137,7 @@ class Supervisor:
             size=size,
             tickets=tickets,
             engine=self._engine,
+            scripts=self._scripts,
         )
         self._reactor.later(TICKETS_LAST, self._renew_tickets)
         gc.collect()

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+from pathlib import Path
 
 from OpenSSL import SSL
 
@@ -50,10 +51,11 @@ def run_worker(
     sockets: list[tuple[Place, socket.socket]],
     tickets: bytes,
     engine: Engine,
+    scripts: tuple[Path, ...],
 ) -> int:
     """The exit status."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_run(channel, policy, sockets, tickets, engine))
+        return runner.run(_run(channel, policy, sockets, tickets, engine, scripts))
 
 
 async def _run(
@@ -62,13 +64,15 @@ async def _run(
     sockets: list[tuple[Place, socket.socket]],
     tickets: bytes,
     engine: Engine,
+    scripts: tuple[Path, ...],
 ) -> int:
-    return await _Worker(channel, tickets, engine).run(policy, sockets)
+    return await _Worker(channel, tickets, engine, scripts).run(policy, sockets)
 
 
 class _Worker:
-    def __init__(self, channel: Channel, tickets: bytes, engine: Engine) -> None:
+    def __init__(self, channel: Channel, tickets: bytes, engine: Engine, scripts: tuple[Path, ...]) -> None:
         self._engine = engine
+        self._scripts = scripts
         self._tickets = tickets
         self._ring: TicketKeyRing | None = None
         self._link = Link(channel, self._heard, lambda: os._exit(ORPHANED))
@@ -80,7 +84,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._told_to_leave)
         try:
-            async with edge_body(policy, engine=self._engine) as body:
+            async with edge_body(policy, engine=self._engine, scripts=self._scripts) as body:
                 self._ring = body.master.ticket_keys
                 self._ring.renew(self._tickets)
                 await body.start(Sockets(_grouped(sockets)))

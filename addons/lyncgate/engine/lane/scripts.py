@@ -1,0 +1,122 @@
+"""Operators' addons on the lane: which of them have which hook, looked up once, and how a hook is called.
+
+A hook that returns at once costs a call; one that has to wait becomes a task that the exchange waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mitmproxy import exceptions
+from mitmproxy.addonmanager import traverse
+from mitmproxy.http import HTTPFlow
+
+from lyncgate.engine.lane.scripted import ScriptedRelay
+
+if TYPE_CHECKING:
+    from lyncgate.engine.lane.client import ClientConnection
+    from lyncgate.engine.lane.lane import Lane
+    from lyncgate.engine.lane.requests import Incoming
+
+type Hook = Callable[[HTTPFlow], Awaitable[None] | None]
+
+HOOKS = ("requestheaders", "request", "responseheaders", "response", "error")
+
+log = logging.getLogger(__name__)
+
+
+class Scripts:
+    """`table`: the hooks by name, in the order that the addons were loaded."""
+
+    def __init__(self, table: dict[str, tuple[Hook, ...]], loop: asyncio.AbstractEventLoop) -> None:
+        self.table = table
+        self._loop = loop
+        self._told: set[str] = set()
+
+    @staticmethod
+    def of(addons: Iterable[Any], loop: asyncio.AbstractEventLoop) -> Scripts | None:
+        """None if they want nothing of an exchange."""
+        every = list(traverse(addons))  # with addons inside addons
+        table = {name: tuple(_hooks(every, name)) for name in HOOKS}
+        return Scripts(table, loop) if any(table.values()) else None
+
+    def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> ScriptedRelay:
+        return ScriptedRelay(lane, client, incoming, self)
+
+    def run(self, name: str, flow: HTTPFlow) -> asyncio.Task[None] | None:
+        """Call the hooks. None: all is done; else what to wait for."""
+        hooks = self.table[name]
+        for number, hook in enumerate(hooks, 1):
+            try:
+                waits = hook(flow)
+            except exceptions.AddonHalt:
+                break
+            except Exception as error:
+                _complain(name, hook, error)
+                continue
+            if inspect.isawaitable(waits):
+                return self._loop.create_task(
+                    self._wait(name, hook, waits, hooks[number:], flow), name=f"script: {name}"
+                )
+        return self._loop.create_task(flow.wait_for_resume()) if flow.intercepted else None
+
+    async def _wait(
+        self, name: str, hook: Hook, waits: Awaitable[None], others: Sequence[Hook], flow: HTTPFlow
+    ) -> None:
+        try:
+            await _guarded(name, hook, waits)
+            for other in others:
+                await _called(name, other, flow)
+        except exceptions.AddonHalt:
+            pass
+        await flow.wait_for_resume()
+
+    def tell(self, what: str) -> None:
+        """Something that scripts ask for and don't get. Said once: it may be so for each request."""
+        if what not in self._told:
+            self._told.add(what)
+            log.warning("a script's wish is not followed: %s", what)
+
+
+def _hooks(addons: Iterable[Any], name: str) -> Iterable[Hook]:
+    for addon in addons:
+        hook = getattr(addon, name, None)
+        if callable(hook) and not isinstance(hook, ModuleType):  # as `from mitmproxy import …` leaves them
+            yield hook
+
+
+async def _called(name: str, hook: Hook, flow: HTTPFlow) -> None:
+    try:
+        waits = hook(flow)
+    except exceptions.AddonHalt:
+        raise
+    except Exception as error:
+        _complain(name, hook, error)
+        return
+    if inspect.isawaitable(waits):
+        await _guarded(name, hook, waits)
+
+
+async def _guarded(name: str, hook: Hook, waits: Awaitable[None]) -> None:
+    try:
+        await waits
+    except exceptions.AddonHalt:
+        raise
+    except Exception as error:
+        _complain(name, hook, error)
+
+
+def _complain(name: str, hook: Hook, error: Exception) -> None:
+    """Where it went wrong, and not what the exception says: that may quote what a client sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = getattr(hook, "__code__", None)
+    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    where = next((f"{frame.filename}:{frame.lineno}" for frame in reversed(own or frames)), "?")
+    module = getattr(hook, "__module__", None) or type(hook).__name__
+    log.error("script %s: %s raised %s at %s", module, name, type(error).__name__, where)
