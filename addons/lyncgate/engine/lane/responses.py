@@ -168,7 +168,7 @@ class ResponseReader:
             self._over()
 
     def on_body(self, data: bytes) -> None:
-        if self.complete or (self.head is not None and self.head.bodyless):
+        if self.complete or self.head is None or self.head.bodyless:
             self._problem = "a body where there can be none"
             return
         self.chunks.append(data)
