@@ -39,8 +39,8 @@ CLIENTS = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def front(lab: Lab, edge: Edge) -> clients.Edge:
-    return clients.Edge(edge.http[1], edge.https[1], lab.ca)
+def front(lab: Lab, edge_by_engine: Edge) -> clients.Edge:
+    return clients.Edge(edge_by_engine.http[1], edge_by_engine.https[1], lab.ca)
 
 
 @CLIENTS
@@ -48,14 +48,16 @@ def front(lab: Lab, edge: Edge) -> clients.Edge:
     ("user", "sip"),
     [(r"CONTOSO\bob", "bob@contoso.example"), (r"FABRIKAM\dave", "dave@fabrikam.example")],
 )
-def test_a_ticket_through_the_edge(call: Call, user: str, sip: str, edge: Edge, front: clients.Edge) -> None:
-    before = edge.so_far()
+def test_a_ticket_through_the_edge(
+    call: Call, user: str, sip: str, edge_by_engine: Edge, front: clients.Edge
+) -> None:
+    before = edge_by_engine.so_far()
     answer = call(front, user, f"P4ss-{sip.partition('@')[0]}")
     assert answer.status == 200, answer
     assert f"sip:{sip}</saml:NameIdentifier>".encode() in answer.body
     assert answer.legs[:-1] in ((401,), (401, 401))
 
-    records = edge.settled(len(answer.legs), since=before)
+    records = edge_by_engine.settled(len(answer.legs), since=before)
     assert [r["status"] for r in records] == list(answer.legs)
     assert len({r["connection"] for r in records}) == len({r["member"] for r in records}) == 1
     assert records[-1]["ntlm_user"] == user
@@ -65,7 +67,7 @@ def test_a_ticket_through_the_edge(call: Call, user: str, sip: str, edge: Edge, 
 
 
 @CLIENTS
-def test_a_wrong_password_gets_none(call: Call, edge: Edge, front: clients.Edge) -> None:
+def test_a_wrong_password_gets_none(call: Call, edge_by_engine: Edge, front: clients.Edge) -> None:
     answer = call(front, r"CONTOSO\bob", "wrong")
     assert answer.status == 401
     assert b"bob" not in answer.body
@@ -74,7 +76,7 @@ def test_a_wrong_password_gets_none(call: Call, edge: Edge, front: clients.Edge)
 
 
 @requires("curl", "curl")
-def test_an_authenticated_connection_stays_so(edge: Edge, front: clients.Edge) -> None:
+def test_an_authenticated_connection_stays_so(edge_by_engine: Edge, front: clients.Edge) -> None:
     """What follows on the connection needs no proof: it went on over the same one to the member."""
     answer = curl(TICKET, front, user=r"CONTOSO\bob:P4ss-bob", data=RST, options=[TICKET])
     assert answer.status == 200, answer
@@ -82,7 +84,7 @@ def test_an_authenticated_connection_stays_so(edge: Edge, front: clients.Edge) -
 
 
 @requires("curl", "curl")
-def test_another_connection_is_nobody(edge: Edge, front: clients.Edge) -> None:
+def test_another_connection_is_nobody(edge_by_engine: Edge, front: clients.Edge) -> None:
     """The proof belongs to its connection, in the lab as at a real pool: nobody else gets its benefit."""
     assert curl(TICKET, front, user=r"CONTOSO\bob:P4ss-bob", data=RST).status == 200
     answers = [curl(TICKET, front, data=RST) for _ in range(4)]  # as many as would find a pooled connection
@@ -90,7 +92,7 @@ def test_another_connection_is_nobody(edge: Edge, front: clients.Edge) -> None:
 
 
 @requires("curl", "curl")
-def test_expect_100_continue(edge: Edge, front: clients.Edge) -> None:
+def test_expect_100_continue(edge_by_engine: Edge, front: clients.Edge) -> None:
     """curl asks before it sends a long body; the answer must come from the edge or through it."""
     headers = ["Expect: 100-continue", f"Content-Type: {webticket.XML}"]
     answer = curl(TICKET, front, user=r"CONTOSO\bob:P4ss-bob", data=RST, headers=headers)

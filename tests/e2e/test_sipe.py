@@ -3,13 +3,14 @@
 What it did is read twice: in the client's own messages, and in the edge's access log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.sipe.run import SipeResult, requires_sipe, run_sipe
+from lyncgate.engine.master import Engine
 from lyncgate.lab import topology
 from lyncgate.lab.authority import Authority, write_private
 from support.processes import Edge, Lab, edge_process, lab_process
@@ -89,6 +90,14 @@ def test_signs_in(lab: Lab, edge: Edge, user: str, web: str, home: set[str]) -> 
     before = edge.so_far()
     result = sign_in(lab, edge, user)
     signed_in(result, edge.settled(11, since=before), user, web, home)
+
+
+def test_signs_in_by_the_stock_engine(lab: Lab, edge_of: Callable[[Engine], Edge]) -> None:
+    edge = edge_of(Engine.STOCK)
+    before = edge.so_far()
+    result = sign_in(lab, edge, ALICE)
+    home = {"fe01", "fe02"}
+    signed_in(result, edge.settled(11, since=before), ALICE, "lyncweb.contoso.example", home)
 
 
 def test_a_pool_that_sends_its_user_to_another_one(lab: Lab, tmp_path: Path) -> None:

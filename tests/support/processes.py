@@ -28,6 +28,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from lyncgate.client.names import NameMap, NameRule
+from lyncgate.engine.master import Engine
 from lyncgate.lab import rules, topology
 from lyncgate.lab.plan import PLAN_FILE, Plan
 
@@ -291,8 +292,11 @@ def lab_process(
 
 
 @contextlib.contextmanager
-def edge_process(rules_file: Path, *, prefix: Sequence[str] = ()) -> Iterator[Edge]:
+def edge_process(
+    rules_file: Path, *, prefix: Sequence[str] = (), engine: Engine = Engine.LANE
+) -> Iterator[Edge]:
     """`lyncgate serve` on free ports."""
-    command = [*prefix, *LYNCGATE, "serve", "--json", "--rules", str(rules_file)]
+    options = ("--json", "--rules", str(rules_file), "--engine", engine)
+    command = [*prefix, *LYNCGATE, "serve", *options]
     with contextlib.closing(Process(*command, log=rules_file.parent / "edge.log")) as process:
         yield Edge(process, rules_file)

@@ -85,9 +85,10 @@ class ResponseReader:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self.head is None or self.head.status != 101:
-                raise InvalidAnswerError("an upgrade that nobody asked for") from None
-            self.rest = data[upgrade.args[0] :]
-            self.complete = True
+                self._problem = self._problem or "an upgrade that nobody asked for"
+            else:
+                self.rest = data[upgrade.args[0] :]
+                self.complete = True
         except httptools.HttpParserError as error:
             self._problem = self._problem or str(error)
         if self._problem is None:
@@ -195,7 +196,7 @@ class ResponseReader:
             self._over()
 
     def on_body(self, data: bytes) -> None:
-        if self.complete or (self.head is not None and self.head.bodyless):
+        if self.complete or self.head is None or self.head.bodyless:
             self._problem = "a body where there can be none"
             return
         self._got += len(data)
