@@ -20,7 +20,6 @@ from lyncgate.edge.headers import HOP_BY_HOP
 from lyncgate.edge.heads import Field, Fields, OwnAnswer, ResponseHead
 from lyncgate.edge.state import Transit
 from lyncgate.policy.decision import Forward
-from lyncgate.policy.policy import Scheme
 
 if TYPE_CHECKING:
     from lyncgate.edge import client as edge_client
@@ -108,7 +107,7 @@ def of_member(upstream: Upstream) -> Server:
     sock = upstream.stream.socket if upstream.stream is not None else None
     server = Server(address=(upstream.to.host, upstream.to.port), id=upstream.id)
     server.state = ConnectionState.OPEN  # last: the address of an open one is not to be set
-    server.tls = upstream.to.scheme is Scheme.HTTPS
+    server.tls = upstream.to.secure
     try:
         server.peername, server.sockname = (sock.getpeername(), sock.getsockname()) if sock else (None, None)
     except OSError:  # the member has left
