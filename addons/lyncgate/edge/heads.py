@@ -17,7 +17,7 @@ type Fields = Sequence[Field]
 class RequestHead:
     """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `valid`: False if the
     engine found the request malformed and fails it itself. `websocket`: it asks to go on as one, and the
-    engine can. `pooled`: the engine keeps connections to members apart from the client's, so that `Connection:
+    engine can. `pooled`: the engine keeps connections to members apart from the client's, so `Connection:
     close` is no business of the member's."""
 
     method: bytes
@@ -46,7 +46,7 @@ class OwnAnswer:
 
 
 def origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
-    """Path and query of a target in absolute form (RFC 9112 §3.2.2) whose authority is that of the Host field,
+    """Path and query of a target in absolute form (RFC 9112 §3.2.2) whose authority is the Host field,
     to the letter but for case and the default port. Any other target stays as it is, to be judged as such."""
     scheme, _, rest = target.partition(b"://")
     scheme = scheme.lower()

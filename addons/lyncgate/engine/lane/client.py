@@ -35,7 +35,7 @@ READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member 
 
 
 class ClientConnection:
-    """`record`: what the edge's concerns know of it. `relay`: the exchange under way. `open`: until its end has
+    """`record`: what the concerns know of it. `relay`: the exchange under way. `open`: until its end has
     been told."""
 
     __slots__ = (
@@ -279,7 +279,7 @@ class ClientConnection:
         self.settle()
 
     def failed(self, status: int | None, *, aborted: bool) -> None:
-        """The exchange came to nothing. `status`: to say so; `aborted`: an answer has begun that must not look
+        """It came to nothing. `status`: to say so; `aborted`: an answer has begun that must not look
         whole."""
         self.relay = None
         if self.stream.closed:

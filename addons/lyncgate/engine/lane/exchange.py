@@ -1,4 +1,4 @@
-"""One exchange on the lane: a request relayed to a member and its answer back, or an answer of the edge's own.
+"""One exchange on the lane: a request relayed to a member and its answer back, or an answer of the edge's.
 
 What becomes of it is the course's business; here bytes are framed and moved. Bodies stream: each side is read
 only as fast as the other one takes it. Nothing is sent twice, but for a request that changes nothing and that

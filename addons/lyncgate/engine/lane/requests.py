@@ -14,8 +14,8 @@ class Incoming:
     taken yet; `rest`: what came behind a request to go on as a websocket."""
 
     __slots__ = (
-        "begun", "chunked", "chunks", "closes", "complete", "expects", "fields", "method", "rest", "target", "trailers",
-        "websocket",
+        "begun", "chunked", "chunks", "closes", "complete", "expects", "fields", "method", "rest", "target",
+        "trailers", "websocket",
     )  # fmt: skip
 
     def __init__(

@@ -1,6 +1,6 @@
 """TLS of the lane: contexts made of the same files as `edge.identity`'s, and what failed handshakes say.
 
-The standard library's, because it reads and writes the socket by itself. As there: certificate by SNI among those
+The standard library's, because it reads and writes the socket itself. As there: one by SNI among those
 of the listener, an alert for names that are not ours, nothing can mint one; members must prove who they are.
 """
 
@@ -116,7 +116,7 @@ def _member(tls: UpstreamTls) -> ssl.SSLContext:
 
 
 def length_of_hello(start: bytes) -> int | None:
-    """How many bytes the record of the ClientHello has of which these are the first; None: it is none, or that
+    """How many bytes the record of the ClientHello has that these begin; None: it is none, or that
     can't be told yet (fewer than five bytes)."""
     if len(start) < 5 or start[0] != 22 or start[1] != 3:
         return None

@@ -42,7 +42,7 @@ class NotWhoWasWantedError(Exception):
 
 
 class Upstream:
-    """`relay`: the exchange that it carries. `private`: it carried or was asked for NTLM, so it is its client's
+    """`relay`: the exchange that it carries. `private`: it carried or was asked for NTLM, so it is a client's
     for good, who is its `holder` between exchanges. `uses`: exchanges that began on it."""
 
     __slots__ = (

@@ -1,6 +1,6 @@
 """Connections to members that wait for the next exchange, whoever's it is: the upstream pool.
 
-NTLM and Negotiate authenticate a connection (protocol reference §3.3). One that ever carried either, or was asked
+NTLM and Negotiate authenticate a connection (protocol reference §3.3). One that ever had either, or was asked
 for it, belongs to that client: it comes back to the client, never here, and is closed with it.
 """
 
