@@ -13,6 +13,7 @@ from lyncgate.edge import outcomes
 from lyncgate.edge.handshakes import MemberAttempt
 from lyncgate.edge.headers import CLOSE
 from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead, first, origin_form
+from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.engine.lane import wire
 from lyncgate.engine.lane.requests import Incoming
 from lyncgate.engine.lane.stream import HIGH
@@ -33,8 +34,9 @@ class Relay:
     """`answered`: a final head went to the client. `over`: nothing is left to do."""
 
     __slots__ = (
-        "_again", "_asked", "_chunked", "_client", "_course", "_lane", "_sent", "_taken", "answer_whole",
-        "answered", "closes", "incoming", "over", "transit", "tunnel", "upstream",
+        "_again", "_asked", "_chunked", "_client", "_course", "_invited", "_lane", "_queued", "_sent",
+        "_taken", "answer_whole", "answered", "closes", "incoming", "over", "times", "transit", "tunnel",
+        "upstream",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> None:
@@ -50,6 +52,8 @@ class Relay:
         self._chunked = False  # how the answer's body goes to the client
         self._again = False  # it has been asked a second time
         self._taken = 0  # bytes of the body
+        self._invited = not incoming.expects  # nobody told the client to go on with the body yet
+        self._queued: Destination | None = None  # where it waits for a connection
         target = incoming.target
         if not target.startswith(b"/"):
             target = origin_form(incoming.method, target, first(incoming.fields, b"host"))
@@ -57,6 +61,9 @@ class Relay:
             incoming.method, target, incoming.fields, websocket=incoming.websocket, pooled=True
         )
         self.transit = self._course.begin(client.record, head)
+        decision = self.transit.decision
+        own = decision.timeouts if isinstance(decision, Forward) else None
+        self.times = client.times if own is None else own.of(client.times)
 
     def start(self) -> None:
         if self.transit.answer is None:
@@ -72,7 +79,17 @@ class Relay:
     @property
     def waits_for_client(self) -> bool:
         """Whether the client is the one that has to go on."""
-        return not self.incoming.complete and (self.transit.answer is not None or self._asked)
+        if self.incoming.complete or not (self._invited or self._taken):
+            return False
+        return self.transit.answer is not None or self._asked
+
+    @property
+    def patience(self) -> tuple[float, TimeLimit]:
+        """How long the member may be silent now, and what that is called. A poll is meant to hang."""
+        response = self.times.response
+        if response is None or not self._sent or self.answered or self.transit.exchange.kind is Kind.POLL:
+            return self.times.poll, TimeLimit.POLL
+        return response, TimeLimit.RESPONSE
 
     # To the member.
 
@@ -84,13 +101,34 @@ class Relay:
             return
         pool = transit.pool.pool
         to = Destination(pool.name, member.member.host, decision.port, decision.scheme, pool.tls)
+        queues = self._lane.upstreams.queues
+        if not self._again and (upstream := client.take_private(to)) is not None:
+            self.use(upstream)
+        elif not queues.limits or not queues.full(to):
+            self._connect(to)
+        elif self.times.queue > 0:
+            self._queued = to
+            self._course.queues(transit, queues.wait(self, to, self.times.queue))
+        else:
+            self.fail(Outcome.QUEUE_TIMEOUT)
+
+    def _connect(self, to: Destination) -> None:
         # Who asks again has met a connection that was closed; the others may be as old.
-        upstream = None if self._again else client.take_private(to) or self._lane.upstreams.idle(to)
+        upstreams = self._lane.upstreams
+        upstream = None if self._again else upstreams.idle(to)
         if upstream is not None:
             self.use(upstream)
         else:
-            timeout = self._lane.edge.policy.timeouts.connect
-            self.upstream = self._lane.upstreams.connect(to, self, timeout=timeout)
+            self.upstream = upstreams.connect(to, self, timeout=self.times.connect)
+
+    def granted(self, to: Destination, others: int, seconds: float) -> None:
+        """Its turn in the queue has come."""
+        self._queued = None
+        self._course.queued(self.transit, others, seconds)
+        self._connect(to)
+
+    def waited_in_vain(self) -> None:
+        self.fail(Outcome.QUEUE_TIMEOUT)
 
     def reached(self, phase: Phase, seconds: float) -> None:
         self._course.reached(self.transit, phase, seconds)
@@ -115,7 +153,7 @@ class Relay:
         self._course.connected(self.transit, upstream.id)
         upstream.reader.expect(self.incoming.method, websocket=self.transit.request.websocket)
         self.proceed()
-        self._client.settle()
+        self._client.resume()
 
     def proceed(self) -> None:
         """Pass on what has come of the request."""
@@ -191,6 +229,7 @@ class Relay:
                 for interim in reader.interims:
                     parts.append(wire.response_head(interim.status, interim.reason, interim.fields))
                 reader.interims = []
+                self._invited = True
             if reader.head is None:
                 client.send(b"".join(parts))
                 return
@@ -354,6 +393,10 @@ class Relay:
         if self.over:
             return
         self.over = True
+        if self._queued is not None:
+            others = self._lane.upstreams.queues.leave(self, self._queued)
+            self._queued = None
+            self._course.queued(self.transit, others, None)
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.relay = None

@@ -32,6 +32,7 @@ class Lane:
         self.loop = loop
         self.contexts = Contexts(self.edge.policy)
         self.upstreams = Upstreams(loop, self.contexts)
+        self.upstreams.queues.adopt(self.edge.policy.pools)
         self.clients: set[ClientConnection] = set()
         self._tickets = tickets
         tickets.on_ticket_keys(lambda keys: self.contexts.use_ticket_keys(keys))
@@ -45,6 +46,7 @@ class Lane:
         def use() -> None:
             self.contexts = contexts
             self.upstreams.adopt(contexts)
+            self.upstreams.queues.adopt(policy.pools)
 
         return use
 

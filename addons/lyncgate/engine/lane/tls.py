@@ -1,7 +1,7 @@
 """TLS of the lane: contexts made of the same files as `edge.identity`'s, and what failed handshakes say.
 
-The standard library's, because it reads and writes the socket itself. As there: one by SNI among those
-of the listener, an alert for names that are not ours, nothing can mint one; members must prove who they are.
+The standard library's, because it reads and writes the socket itself. As there: a certificate by SNI out of
+the listener's, an alert for names that are not ours, nothing can mint one; members must prove who they are.
 """
 
 from __future__ import annotations
