@@ -117,7 +117,7 @@ def test_a_body_that_stalls() -> None:
     """The client is to blame, and the member is let go."""
 
     async def check() -> None:
-        async with members(1) as origins, edge(policy(origins, idle=0.3, poll=LONG)) as it:
+        async with members(1) as origins, edge(policy(origins, body=0.3, poll=LONG)) as it:
             gone: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
             async def read(_: Any, peer: Any) -> None:
@@ -140,7 +140,7 @@ def test_a_body_that_moves_is_left_alone() -> None:
     async def check() -> None:
         async with (
             members(1) as origins,
-            edge(policy(origins, idle=0.3, head=0.3)) as it,
+            edge(policy(origins, body=0.3, rate=10, idle=0.3, head=0.3)) as it,
             it.http() as client,
         ):
             await client.send(get("/", "Content-Length: 10", method="POST"))

@@ -25,6 +25,7 @@ from lyncgate.edge.redirect import Redirects
 from lyncgate.edge.route import Route
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.edge.story import Story
+from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.signin.exchange import Outcome, Phase
 from lyncgate.signin.keys import Hasher
 
@@ -83,10 +84,33 @@ class Course:
         """A connection to the member did not come to be."""
         self.publish.unreached(transit, phase, failure)
         self.handshakes.member(transit.client, attempt)
+        if failure is Outcome.CONNECT_TIMEOUT:
+            self.timed_out(TimeLimit.CONNECT)
 
     def next_member(self, transit: Transit) -> bool:
         """Whether there is another member to try; nothing was sent."""
         return self.publish.next_member(transit)
+
+    def queues(self, transit: Transit, length: int) -> None:
+        """The member has all the connections that it may have: the request waits, one of `length`."""
+        self._queue(transit, length)
+        transit.exchange.phases.setdefault(Phase.QUEUE, None)
+
+    def queued(self, transit: Transit, length: int, seconds: float | None) -> None:
+        """It waits no longer, but `length` still do. None: in vain."""
+        self._queue(transit, length)
+        if seconds is None:
+            transit.phase(Phase.QUEUE, None)
+        else:  # for another member it may have waited before
+            transit.phase(Phase.QUEUE, seconds + (transit.exchange.phases.get(Phase.QUEUE) or 0.0))
+
+    def _queue(self, transit: Transit, length: int) -> None:
+        if transit.pool is not None and transit.member is not None:
+            self.records.observer.queued(transit.pool.pool.name, transit.member.name, length)
+
+    def timed_out(self, limit: TimeLimit) -> None:
+        """It ran out."""
+        self.records.observer.timed_out(limit)
 
     def connected(self, transit: Transit, upstream: str) -> None:
         transit.connected(self.edge.clock(), upstream)
@@ -117,6 +141,8 @@ class Course:
     def end(self, transit: Transit, failed: Outcome | None = None) -> None:
         """The answer has reached the client's socket, or `failed` says why not. Called once."""
         transit.failed = failed
+        if failed is Outcome.QUEUE_TIMEOUT:
+            self.timed_out(TimeLimit.QUEUE)
         self.story.end(transit)
         self.publish.end(transit)
         self.records.end(transit)

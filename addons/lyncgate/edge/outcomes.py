@@ -12,6 +12,7 @@ from lyncgate.signin.exchange import Outcome, Source
 
 STATUS: dict[Outcome, int] = {
     Outcome.NO_MEMBER: 503,
+    Outcome.QUEUE_TIMEOUT: 503,
     Outcome.CONNECT_FAILED: 502,
     Outcome.CONNECT_TIMEOUT: 504,
     Outcome.TLS_FAILED: 502,

@@ -14,6 +14,7 @@ from lyncgate.edge.framing import Fault
 from lyncgate.edge.ids import new_id
 from lyncgate.edge.outcomes import ENDED_BY, STATUS
 from lyncgate.edge.state import EdgeState, Transit
+from lyncgate.edge.timeouts import OF_FAULT, TimeLimit
 from lyncgate.policy.decision import Deny, Forward
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
@@ -29,6 +30,8 @@ class Observer(Protocol):
     def poll_ended(self) -> None: ...
     def connection_opened(self, listener: str) -> None: ...
     def connection_closed(self, listener: str) -> None: ...
+    def timed_out(self, limit: TimeLimit) -> None: ...
+    def queued(self, pool: str, member: str, length: int) -> None: ...
 
 
 type Sink = Callable[[Event], None]
@@ -129,6 +132,8 @@ class Records:
             keys=Keys(connection=client.id, client=client.peer or None),
         )
         self.observer.rejected(name, fault)
+        if limit := OF_FAULT.get(fault):
+            self.observer.timed_out(limit)
         self._hand_over(exchange)
 
 

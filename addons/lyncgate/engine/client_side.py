@@ -19,6 +19,7 @@ from lyncgate.edge import framing, outcomes
 from lyncgate.edge.flows import Flows
 from lyncgate.edge.framing import Fault, Framing
 from lyncgate.edge.hooks import EdgeRejectedHook, Refused
+from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.signin.exchange import Outcome
 
 # Seconds that we go on reading, and dropping, after our last word. Closing a socket with unread bytes
@@ -32,7 +33,8 @@ class EdgeHttp1Server(Http1Server):
     def __init__(self, context: Context, flows: Flows) -> None:
         super().__init__(context)
         self.flows = flows
-        self.timeouts = flows.course.edge.policy.timeouts
+        mode = context.client.proxy_mode
+        self.timeouts = flows.course.edge.policy.times(mode.data if mode.type_name == "edge" else None)
         self.limits = flows.course.edge.policy.limits
         self.framing = Framing(self.limits)
         self._closing: float | None = None  # when to close, once the last word is said
@@ -149,8 +151,10 @@ class EdgeHttp1Server(Http1Server):
             return self._closing
         if self._reading_head and self._head_begun is not None:
             return self._head_begun + self.timeouts.head
-        if self._reading_head or self.state == self.read_body:
+        if self._reading_head:
             return self._active + self.timeouts.idle
+        if self.state == self.read_body:
+            return self._active + self.timeouts.body  # any byte will do: the rate is the lane's alone
         return self._active + self.timeouts.poll
 
     def _arm(self) -> layer.CommandGenerator[None]:
@@ -170,10 +174,13 @@ class EdgeHttp1Server(Http1Server):
         elif self._reading_head and self._head_begun is not None:
             yield from self._reject(Fault.HEAD_TIMEOUT)
         elif self._reading_head:
+            self.flows.course.timed_out(TimeLimit.IDLE)
             yield from self._hang_up(None)
         elif self.state == self.read_body:
+            self.flows.course.timed_out(TimeLimit.BODY)
             yield from self._end(408, str(Outcome.CLIENT_GONE))
         else:
+            self.flows.course.timed_out(TimeLimit.POLL)
             outcome = Outcome.UPSTREAM_TIMEOUT
             yield from self._end(outcomes.STATUS[outcome], str(outcome))
 

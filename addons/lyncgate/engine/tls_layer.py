@@ -38,7 +38,7 @@ class EdgeTlsLayer(ClientTLSLayer):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start):
-            self._deadline = commands.RequestWakeup(self.edge.policy.timeouts.handshake)
+            self._deadline = commands.RequestWakeup(self.edge.policy.times(self.listener.name).handshake)
             yield self._deadline
         elif isinstance(event, events.Wakeup) and event.command is self._deadline:
             self._deadline = None

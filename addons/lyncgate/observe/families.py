@@ -124,6 +124,15 @@ class Families:
             *("listener", "reason"),
         )
 
+        self.timeouts = counter(
+            "lyncgate_timeouts_total",
+            "Time limits of rules.yaml that ran out, by name: handshake, head, body and write are slow or "
+            "stalled clients (many at once: a slowloris, or a bad network), idle is kept connections without "
+            "a request, which is normal; connect, response and poll are members that are silent, queue "
+            "members that have all the connections that they may have.",
+            "kind",
+        )
+
         # Pools
         self.up = gauge(
             "lyncgate_upstream_up",
@@ -150,6 +159,14 @@ class Families:
         self.failovers = counter(
             "lyncgate_failovers_total",
             "Connects to this member that failed before anything was sent, so that the next one was tried.",
+            *("pool", "member"),
+        )
+
+        self.queue_length = gauge(
+            "lyncgate_queue_length",
+            "Requests that wait for a connection to a member which has all that its pool's max_connections "
+            "allows. More than none for long: the member is slow, or the limit too low.",
+            Merge.SUM,
             *("pool", "member"),
         )
 

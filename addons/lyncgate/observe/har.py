@@ -125,7 +125,7 @@ def _timings(exchange: Exchange) -> Json:
     ssl = phases.get(Phase.UPSTREAM_TLS, UNKNOWN)
     connect = phases.get(Phase.CONNECT, UNKNOWN)
     timings = {
-        "blocked": phases.get(Phase.ROUTE, UNKNOWN),
+        "blocked": phases[Phase.ROUTE] + phases.get(Phase.QUEUE, 0.0) if Phase.ROUTE in phases else UNKNOWN,
         "dns": UNKNOWN,
         "connect": connect + max(0.0, ssl) if connect != UNKNOWN else UNKNOWN,
         "ssl": ssl,

@@ -26,6 +26,7 @@ from prometheus_client import CollectorRegistry
 import lyncgate
 from lyncgate.edge.framing import Fault
 from lyncgate.edge.outcomes import ENDED_BY
+from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.lync.stages import Stage
 from lyncgate.observe.counting import Cell, Snapshot
 from lyncgate.observe.exposition import SnapshotCollector, merged, process_snapshots
@@ -84,6 +85,8 @@ class Metrics:
         for kind, outcome in itertools.product(Kind, Outcome):
             if outcome is not Outcome.OK:
                 self._families.errors[kind, outcome, ENDED_BY.get(outcome, Source.PROXY)].inc(0)
+        for limit in TimeLimit:
+            self._families.timeouts[(limit,)].inc(0)
         for result in ("success", "failure"):
             self._families.reloads[(result,)].inc(0)
         for state in WorkerState:
@@ -141,6 +144,8 @@ class Metrics:
                     families.requests[listener.name, publication, "forward", "5xx", source].inc(0)
         for pool, member in sorted(self._members):
             families.failovers[pool, member].inc(0)
+            if policy.pools[pool].max_connections is not None:
+                families.queue_length[pool, member].inc(0)
             families.upstream_responses[pool, member, "5xx"].inc(0)
 
         expiries: dict[str, float] = {}
@@ -164,7 +169,7 @@ class Metrics:
             volume.keep(lambda values: values[0] in listeners and values[1] in publications)
         for counter in (families.accepted, families.rejections):
             counter.keep(lambda values: values[0] in listeners)
-        for gauge in (families.up, families.check_up, families.upstream_connections):
+        for gauge in (families.up, families.check_up, families.upstream_connections, families.queue_length):
             gauge.keep(lambda values: values[:2] in members)
         for counter in (families.failovers, families.upstream_responses):
             counter.keep(lambda values: values[:2] in members)
@@ -268,6 +273,15 @@ class Metrics:
             ]
         if cell is not None:
             cell.set(count)
+
+    def queued(self, pool: str, member: str, length: int) -> None:
+        """How many requests wait for a connection to a member."""
+        if (pool, member) in self._members:
+            self._families.queue_length[pool, member].set(length)
+
+    def timed_out(self, limit: TimeLimit) -> None:
+        """A time limit ran out."""
+        self._families.timeouts[(limit,)].inc()
 
     def failover(self, pool: str, member: str) -> None:
         """A connect to `member` failed before anything was sent, and the next member is tried."""

@@ -296,14 +296,3 @@ def check_limits(rules: Rules, report: Report) -> None:
         report.error(
             ("limits", "url"), "found more than limits.head; allowed: less, the URL is part of the head"
         )
-
-
-def check_timeouts(rules: Rules, report: Report) -> None:
-    """A time-out of nothing times everything out; slow_start and drain may be nothing."""
-    for name in ("handshake", "head", "connect", "idle"):
-        if getattr(rules.timeouts, name) <= 0:
-            report.error(("timeouts", name), "found 0s; allowed: more than nothing")
-    for name, pool in rules.pools.items():
-        for part in ("every", "timeout"):
-            if getattr(pool.health, part) <= 0:
-                report.error(("pools", name, "health", part), "found 0s; allowed: more than nothing")

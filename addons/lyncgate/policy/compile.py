@@ -18,6 +18,7 @@ from lyncgate.policy.policy import (
     Followed,
     FollowedKind,
     Health,
+    Instead,
     Journal,
     Limits,
     Listener,
@@ -32,6 +33,7 @@ from lyncgate.policy.policy import (
 )
 from lyncgate.policy.poolmodel import BridgeRules, PoolRules
 from lyncgate.policy.scalars import path_prefix
+from lyncgate.policy.timeoutmodel import ListenerTimeoutRules, PublicationTimeoutRules
 
 
 def compile_rules(
@@ -89,6 +91,7 @@ def _listener(name: str, rule: model.ListenerRules, certificates: tuple[Certific
         certificates=certificates,
         hsts=None if hsts is None else int(hsts),
         trusted_proxies=tuple(rule.trusted_proxies),
+        timeouts=_instead(rule.timeouts),
     )
 
 
@@ -111,6 +114,7 @@ def _pool(name: str, rule: PoolRules, health_host: str | None, directory: str) -
             slow_start=health.slow_start,
         ),
         health_host=health_host,
+        max_connections=rule.max_connections,
     )
 
 
@@ -143,7 +147,12 @@ def _publication(rule: model.PublicationRules, of_pool: BridgeRules) -> Publicat
         sources=tuple(rule.sources),
         bridge=_bridge(rule.bridge.over(of_pool)) if rule.bridge.model_fields_set else None,
         body_limit=unless(rule.body_limit, "none"),
+        timeouts=_instead(rule.timeouts),
     )
+
+
+def _instead(rule: ListenerTimeoutRules | PublicationTimeoutRules) -> Instead | None:
+    return Instead(**dict(rule)) if rule.model_fields_set else None
 
 
 def _access_log(rule: model.AccessLogRules, directory: str) -> AccessLog:

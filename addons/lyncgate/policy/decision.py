@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from lyncgate.policy.policy import Scheme
+from lyncgate.policy.policy import Instead, Scheme
 
 
 class Reason(enum.StrEnum):
@@ -54,7 +54,8 @@ class Answer:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Forward:
     """To a member of `pool`, over `scheme` to `port`. `target`: path and query to send upstream;
-    equal to the request's own except for lyncdiscover. `body_limit`: bytes, None: no limit."""
+    equal to the request's own except for lyncdiscover. `body_limit`: bytes, None: no limit. `timeouts`: the
+    publication's own."""
 
     rule: str
     publication: str
@@ -63,6 +64,7 @@ class Forward:
     port: int
     target: bytes
     body_limit: int | None = None
+    timeouts: Instead | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

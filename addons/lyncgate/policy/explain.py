@@ -122,6 +122,9 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     document["decision"] = {"action": type(explanation.decision).__name__.lower(), **document["decision"]}
     if isinstance(explanation.decision, Forward):
         document["decision"]["target"] = _text(explanation.decision.target)
+        own = document["decision"].pop("timeouts") or {}
+        if said := {name: value for name, value in own.items() if value is not None}:
+            document["decision"]["timeouts"] = said
     return document
 
 

@@ -13,7 +13,7 @@ import dataclasses
 import os.path
 from collections.abc import Callable
 
-from lyncgate.policy import checks, journalchecks, lyncbreakers, routetests, tlsfiles
+from lyncgate.policy import checks, journalchecks, lyncbreakers, routetests, timeoutchecks, tlsfiles
 from lyncgate.policy.compile import compile_rules
 from lyncgate.policy.model import Rules, TestFile
 from lyncgate.policy.policy import Policy
@@ -33,10 +33,12 @@ CHECKS: tuple[tuple[Callable[[Rules, Report], None], str], ...] = (
     (checks.check_web_services, "publications lync"),
     (checks.check_users, "lync"),
     (checks.check_limits, "limits"),
-    (checks.check_timeouts, "timeouts pools"),
+    (timeoutchecks.check_general, "timeouts"),
+    (timeoutchecks.check_listeners, "listeners"),
+    (timeoutchecks.check_publications, "publications"),
+    (timeoutchecks.check_pools, "pools"),
     (journalchecks.check_journal, "journal access_log"),
     (lyncbreakers.check_bridges, "pools publications"),
-    (lyncbreakers.check_timeouts, "timeouts"),
     (lyncbreakers.check_publications, "publications"),
     (lyncbreakers.check_affinity, "pools"),
     (lyncbreakers.check_listeners, "listeners"),

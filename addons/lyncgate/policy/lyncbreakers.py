@@ -12,14 +12,10 @@ from lyncgate.policy.model import Rules
 from lyncgate.policy.policy import Discover, Scheme
 from lyncgate.policy.poolmodel import BridgeOverride, BridgeRules, BridgeTarget
 from lyncgate.policy.problem import Key, Report, show_value
-from lyncgate.policy.scalars import show_duration
 
 # Ports of the two web sites of a front end (§9.1): the port is how it tells outside from inside.
 EXTERNAL = {Scheme.HTTP: 8080, Scheme.HTTPS: 4443}
 INTERNAL = {Scheme.HTTP: 80, Scheme.HTTPS: 443}
-
-POLL_NEEDED = 960.0  # seconds; Microsoft asks for it where mobile clients are (§9.5)
-POLL_WANTED = 1860.0  # seconds; UCWA may hold an event request for 1800 s (§6.3)
 
 
 def check_bridges(rules: Rules, report: Report) -> None:
@@ -57,16 +53,6 @@ def _check_target(report: Report, key: Key, scheme: Scheme, target: BridgeTarget
             "internal names to clients outside (§9.1, F07). Office Web Apps is bridged so, in its "
             "publication",
         )
-
-
-def check_timeouts(rules: Rules, report: Report) -> None:
-    """A poll that is cut is a client that loses its calls and messages without noticing."""
-    poll, key = rules.timeouts.poll, ("timeouts", "poll")
-    found = f"found {show_duration(poll)}"
-    if poll < POLL_NEEDED:
-        report.error(key, f"{found}; allowed: 16m (960 s) or more; mobile clients' polls would be cut (§9.5)")
-    elif poll < POLL_WANTED:
-        report.warning(key, f"{found}; better: 31m (1860 s); UCWA clients may poll for 1800 s (§6.3, §9.5)")
 
 
 def check_publications(rules: Rules, report: Report) -> None:

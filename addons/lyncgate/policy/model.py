@@ -24,7 +24,6 @@ from lyncgate.policy.scalars import (
     Bind,
     BindOrOff,
     CountOrAuto,
-    Duration,
     DurationOrOff,
     FileName,
     HostKey,
@@ -39,8 +38,8 @@ from lyncgate.policy.scalars import (
     SizeOrNone,
 )
 from lyncgate.policy.section import Section, Word, short
+from lyncgate.policy.timeoutmodel import ListenerTimeoutRules, PublicationTimeoutRules, TimeoutRules
 
-_TIMEOUTS = compiled.Timeouts()
 _LIMITS = compiled.Limits()
 
 
@@ -138,6 +137,9 @@ class ListenerRules(Section):
     trusted_proxies: list[NetworkText] = Field(
         default=[], description="Peers whose X-Forwarded-* are believed; everyone else's are dropped."
     )
+    timeouts: ListenerTimeoutRules = Field(
+        default=ListenerTimeoutRules(), description="Instead of the general ones."
+    )
     http2: bool = Field(default=False, description="Only `false`: NTLM is bound to the connection.")
 
 
@@ -171,6 +173,9 @@ class PublicationRules(Section):
     body_limit: SizeOrNone = Field(
         default="none", description="Bytes that a request body may have; Lync's uploads have no useful limit."
     )
+    timeouts: PublicationTimeoutRules = Field(
+        default=PublicationTimeoutRules(), description="Instead of the listener's or the general ones."
+    )
     host: str = Field(
         default="keep", description="Only `keep`: the pool chooses the site by the public name."
     )
@@ -188,28 +193,6 @@ class LimitRules(Section):
     head: Size = Field(default=_LIMITS.head, description="Bytes of request line and header fields together.")
     headers: int = Field(default=_LIMITS.headers, ge=10, le=1000, description="Number of header fields.")
     url: Size = Field(default=_LIMITS.url, description="Bytes of path and query.")
-
-
-class TimeoutRules(Section):
-    """How long is waited."""
-
-    handshake: Duration = Field(default=_TIMEOUTS.handshake, description="For a client's TLS handshake.")
-    head: Duration = Field(
-        default=_TIMEOUTS.head, description="From the first byte of a request head to its last."
-    )
-    connect: Duration = Field(default=_TIMEOUTS.connect, description="For TCP and for TLS to a member, each.")
-    idle: Duration = Field(
-        default=_TIMEOUTS.idle,
-        description="For the next request on a kept connection, and the next bytes of a body that a client "
-        "sends.",
-    )
-    poll: Duration = Field(
-        default=_TIMEOUTS.poll,
-        description="For a member that is silent while a request waits for it; UCWA polls last 30 minutes.",
-    )
-    drain: Duration = Field(
-        default=_TIMEOUTS.drain, description="How long a stopping edge lets requests end before it cuts them."
-    )
 
 
 class AccessLogRules(Section):

@@ -118,6 +118,49 @@ class Pool:
     balance: Balance = Balance.LEAST_CONNECTIONS
     health: Health = Health()
     health_host: str | None = None  # Host that the HTTPS check sends; the loader picks a published one
+    max_connections: int | None = None  # to each member, of one worker; None: no limit
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `poll`: how long an upstream may stay silent while a request waits for it: UCWA
+    allows 1800 s (protocol reference §6.3), Microsoft asks for 960 s at least (§9.5). `response`: the
+    same for the first byte of an answer to what is no poll; None: as `poll`."""
+
+    handshake: float = 10 * SECONDS  # TLS handshake of a client
+    head: float = 10 * SECONDS  # from the first byte of a request head to its last
+    body: float = 30 * SECONDS  # over which a client that sends a body must keep to `rate`
+    write: float = 30 * SECONDS  # over which a client for which bytes wait must keep to `rate`
+    rate: int = 100  # bytes a second, on the average of such a time
+    idle: float = 300 * SECONDS  # a kept-alive client connection without a request
+    connect: float = 5 * SECONDS  # TCP and TLS to a member, each
+    queue: float = 10 * SECONDS  # for a connection to a member that has `max_connections`
+    response: float | None = None
+    poll: float = 1860 * SECONDS
+    drain: float = 30 * SECONDS  # how long a stopping edge lets exchanges end
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Instead:
+    """Time limits of a listener or a publication; None: as they are without it."""
+
+    handshake: float | None = None
+    head: float | None = None
+    body: float | None = None
+    write: float | None = None
+    rate: int | None = None
+    idle: float | None = None
+    connect: float | None = None
+    queue: float | None = None
+    response: float | None = None
+    poll: float | None = None
+
+    def of(self, times: Timeouts) -> Timeouts:
+        """`times` with these instead."""
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(
+            times, **{name: value for name, value in said.items() if value is not None}
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,6 +172,7 @@ class Publication:
     the empty string is everything. A prefix matches at a segment border only.
     `bridge`: overrides the pool's (Office Web Apps goes to 443, not 4443).
     `body_limit`: bytes a request body may have; None: no limit.
+    `timeouts`: of its requests, over the listener's; None: nothing of its own.
     """
 
     name: str
@@ -140,6 +184,7 @@ class Publication:
     sources: tuple[Network, ...] = ()
     bridge: Bridge | None = None
     body_limit: int | None = None
+    timeouts: Instead | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -188,6 +233,7 @@ class Listener:
     certificates: tuple[CertificateFiles, ...] = ()
     hsts: int | None = None  # max-age in seconds of Strict-Transport-Security; None: not sent
     trusted_proxies: tuple[Network, ...] = ()  # peers whose X-Forwarded-* are believed
+    timeouts: Instead | None = None  # of its connections, over the policy's; None: nothing of its own
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -197,19 +243,6 @@ class Limits:
     head: int = 64 * KIB  # bytes of request line and header fields together
     headers: int = 100  # number of header fields
     url: int = 8 * KIB  # bytes of the request target
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds. `poll`: how long an upstream may stay silent while a request waits for it: UCWA
-    allows 1800 s (protocol reference §6.3), Microsoft asks for 960 s at least (§9.5)."""
-
-    handshake: float = 10 * SECONDS  # TLS handshake of a client
-    head: float = 10 * SECONDS  # from the first byte of a request head to its last
-    connect: float = 5 * SECONDS  # TCP and TLS to a member, each
-    idle: float = 300 * SECONDS  # a kept-alive client connection without a request, a body that stalls
-    poll: float = 1860 * SECONDS
-    drain: float = 30 * SECONDS  # how long a stopping edge lets exchanges end
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -274,3 +307,8 @@ class Policy:
     admin: Admin = Admin()
     journal: Journal = Journal()
     workers: int | None = WORKERS
+
+    def times(self, listener: str | None) -> Timeouts:
+        """The time limits of a connection to that listener."""
+        found = self.listeners.get(listener or "")
+        return self.timeouts if found is None or found.timeouts is None else found.timeouts.of(self.timeouts)

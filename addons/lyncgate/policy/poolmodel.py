@@ -140,3 +140,10 @@ class PoolRules(Section):
         default=Balance.LEAST_CONNECTIONS, description="How a member is chosen when affinity does not say."
     )
     health: HealthRules = Field(default=HealthRules(), description="How members are checked.")
+    max_connections: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Connections that one worker process may have to each member; requests beyond that "
+        "wait, see `timeouts.queue`. Default: no limit. Not with `--engine stock`.",
+    )

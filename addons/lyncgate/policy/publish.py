@@ -78,7 +78,16 @@ def _decided(
     port = (publication.bridge or pool.bridge).port(scheme)
     if port is None:
         return denied(404, Reason.NO_BRIDGE, f"pool {publication.pool} has no {scheme}")
-    forward = Forward(rule, publication.name, pool.name, scheme, port, request.target, publication.body_limit)
+    forward = Forward(
+        rule,
+        publication.name,
+        pool.name,
+        scheme,
+        port,
+        request.target,
+        publication.body_limit,
+        publication.timeouts,
+    )
     return forward, "host and path match"
 
 

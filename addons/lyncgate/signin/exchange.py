@@ -30,6 +30,7 @@ class Phase(enum.StrEnum):
     REQUEST_HEADERS = "request_headers"  # first byte to end of the head
     REQUEST_BODY = "request_body"  # end of the head, or of the connect it had to wait for, to its last byte
     ROUTE = "route"  # rules and addons
+    QUEUE = "queue"  # for a connection, where the member has all that it may have; absent when there was room
     CONNECT = "connect"  # TCP to the member, name resolution included; absent when reused
     UPSTREAM_TLS = "upstream_tls"  # absent when reused
     WAIT = "wait"  # request sent to first byte of the response
@@ -65,12 +66,13 @@ class Outcome(enum.StrEnum):
     DENIED = "denied"  # by a rule or a limit
     CLIENT_GONE = "client_gone"  # the client left before the response was complete
     NO_MEMBER = "no_member"  # every member is down or draining
+    QUEUE_TIMEOUT = "queue_timeout"  # no connection to the member was free in time
     CONNECT_FAILED = "connect_failed"  # TCP refused or unreachable, on every member tried
     CONNECT_TIMEOUT = "connect_timeout"
     TLS_FAILED = "tls_failed"  # the member's certificate or handshake
     UPSTREAM_RESET = "upstream_reset"  # closed before a whole response came
     UPSTREAM_INVALID = "upstream_invalid"  # the member did not speak HTTP
-    UPSTREAM_TIMEOUT = "upstream_timeout"  # silent for longer than timeouts.poll
+    UPSTREAM_TIMEOUT = "upstream_timeout"  # silent for longer than timeouts.poll or timeouts.response
     BODY_TOO_LARGE = "body_too_large"
 
 

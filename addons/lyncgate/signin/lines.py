@@ -18,6 +18,7 @@ PHASE_WORDS = {
     Phase.REQUEST_HEADERS: "request head",
     Phase.REQUEST_BODY: "request body",
     Phase.ROUTE: "rules",
+    Phase.QUEUE: "queue for the member",
     Phase.CONNECT: "connect to the member",
     Phase.UPSTREAM_TLS: "TLS with the member",
     Phase.WAIT: "the member's answer",

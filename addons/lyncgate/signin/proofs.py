@@ -55,7 +55,7 @@ def proofs(event: Event) -> list[Proof]:
 _NO_DOCUMENT = (Document.HTML, Document.OTHER)
 _BEFORE_WAITING = (
     *(Phase.CLIENT_TLS, Phase.REQUEST_HEADERS, Phase.REQUEST_BODY),
-    *(Phase.ROUTE, Phase.CONNECT, Phase.UPSTREAM_TLS),
+    *(Phase.ROUTE, Phase.QUEUE, Phase.CONNECT, Phase.UPSTREAM_TLS),
 )
 
 

@@ -17,8 +17,10 @@ from lyncgate.edge.client import Client, shown_address
 from lyncgate.edge.clienthello import name_in, offered_in
 from lyncgate.edge.framing import STATUS, Fault
 from lyncgate.edge.ids import new_id
+from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.pace import Pace
 from lyncgate.engine.lane.requests import RequestReader
 from lyncgate.engine.lane.stream import HIGH, Stream
 from lyncgate.engine.lane.tls import HELLO_LIMIT, ClientSocket, client_failure, length_of_hello
@@ -39,14 +41,15 @@ class ClientConnection:
     has been told."""
 
     __slots__ = (
-        "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_lane", "_limits",
-        "_peeked", "_private", "_raw", "_reader", "_shaking", "_times", "open", "record", "relay", "stream",
+        "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_lane", "_pace",
+        "_peeked", "_policy", "_private", "_raw", "_reader", "_shaking", "open", "record", "relay", "stream",
+        "times",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[str, int]) -> None:
-        policy = lane.edge.policy
+        self._policy = policy = lane.edge.policy
         self._lane = lane
-        self._times, self._limits = policy.timeouts, policy.limits
+        self.times = policy.times(listener.name)
         self.record = Client(
             id=new_id(),
             listener=listener.name,
@@ -58,7 +61,7 @@ class ClientConnection:
         self.relay: Relay | None = None
         self.open = True
         self.stream = Stream(lane.loop, sock, self)
-        self._reader = RequestReader(self._limits)
+        self._reader = RequestReader(policy.limits)
         self._private: dict[Destination, Upstream] = {}
         self._fault: Fault | None = None
         self._closing = self._ended = self._advancing = self._ahead = False
@@ -66,6 +69,7 @@ class ClientConnection:
         self._peeked = 0
         self._raw = b""  # the ClientHello
         self._active = time.monotonic()
+        self._pace: Pace | None = None  # while bytes are due
         self._deadline = Deadline(lane.loop, self._too_late)
         lane.course.opened(self.record)
         if self._shaking:
@@ -183,6 +187,9 @@ class ClientConnection:
         try:
             while self.relay is None and queue and not self._closing and not self.stream.closed:
                 incoming = queue.popleft()
+                if self._policy is not self._lane.edge.policy:  # rules were reloaded
+                    self._policy = self._lane.edge.policy
+                    self.times = self._policy.times(self.record.listener)
                 self.record.head_begun = incoming.begun
                 scripts = self._lane.scripts
                 if scripts is None:
@@ -236,6 +243,8 @@ class ClientConnection:
     def send(self, data: bytes) -> None:
         self._active = time.monotonic()
         self.stream.write(data)
+        if self.stream.waiting and (self._pace is None or self._pace.limit is not TimeLimit.WRITE):
+            self._deadline.set(self._due())
 
     @property
     def full(self) -> bool:
@@ -323,6 +332,7 @@ class ClientConnection:
     def drained(self) -> None:
         """Whatever waited for the client has gone."""
         self._active = time.monotonic()
+        self._pace = None
         relay = self.relay
         if self._closing:
             self.stream.finish()
@@ -333,6 +343,7 @@ class ClientConnection:
             self._over(relay)
         elif relay is not None:
             relay.client_drained()
+            self._deadline.set(self._due())
 
     def ended(self) -> None:
         """The client sends no more. It may wait for its answer, but not for long: one that has left looks the
@@ -394,7 +405,7 @@ class ClientConnection:
 
     def _due(self) -> float:
         """When this connection has waited long enough, in monotonic seconds."""
-        times, relay = self._times, self.relay
+        times, relay = self.times, self.relay
         if self._closing:
             return self._active + LINGER
         if self._shaking:
@@ -405,12 +416,17 @@ class ClientConnection:
             return self._active + times.idle
         if self._ended and not relay.over:
             return self._active + HALF_CLOSED
-        return self._active + (times.idle if self._client_is_late else times.poll)
+        if self.stream.waiting:
+            return self._paced(TimeLimit.WRITE).due(relay.times)
+        if relay.waits_for_client and self.stream.reading:
+            return self._paced(TimeLimit.BODY).due(relay.times)
+        self._pace = None
+        return self._active + relay.patience[0]
 
-    @property
-    def _client_is_late(self) -> bool:
-        """Whether the client has to go on with its body. It can't while the member takes nothing."""
-        return self.relay is not None and self.relay.waits_for_client and not self._held
+    def _paced(self, limit: TimeLimit) -> Pace:
+        if self._pace is None or self._pace.limit is not limit:
+            self._pace = Pace(limit, self.stream)
+        return self._pace
 
     def _too_late(self) -> None:
         due = self._due()
@@ -424,18 +440,29 @@ class ClientConnection:
                 self._lane.loop.remove_reader(self.stream.fd)
             self._refuse(Fault.HANDSHAKE_TIMEOUT)
         elif self.relay is not None:
-            if self._ended and not self.relay.over:
-                self.stream.close()
-                self.lost(None)
-            elif self.stream.waiting:  # it has not taken what it was sent
-                self.stream.abort()
-                self.lost(None)
-            elif self._client_is_late:
-                self.relay.fail(Outcome.CLIENT_GONE, status=408)
-            else:
-                self.relay.fail(Outcome.UPSTREAM_TIMEOUT)
+            self._exchange_too_late(self.relay)
         elif self._reader.midway:
             self._fault = Fault.HEAD_TIMEOUT
             self._faulty(Fault.HEAD_TIMEOUT)
         else:
+            self._lane.course.timed_out(TimeLimit.IDLE)
             self._hang_up(None)
+
+    def _exchange_too_late(self, relay: Relay) -> None:
+        pace = self._pace
+        if self._ended and not relay.over:
+            self.stream.close()
+            self.lost(None)
+        elif pace is not None and pace.kept(relay.times):
+            self._pace = None  # the next stretch
+            self._deadline.set(self._due())
+        elif pace is None:
+            self._lane.course.timed_out(relay.patience[1])
+            relay.fail(Outcome.UPSTREAM_TIMEOUT)
+        else:
+            self._lane.course.timed_out(pace.limit)
+            if pace.limit is TimeLimit.BODY:
+                relay.fail(Outcome.CLIENT_GONE, status=408)
+            else:
+                self.stream.abort()
+                self.lost(None)

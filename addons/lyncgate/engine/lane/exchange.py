@@ -13,6 +13,7 @@ from lyncgate.edge import outcomes
 from lyncgate.edge.handshakes import MemberAttempt
 from lyncgate.edge.headers import CLOSE, DOWNWARDS, without
 from lyncgate.edge.heads import OwnAnswer, RequestHead, ResponseHead, first, origin_form
+from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.engine.lane import wire
 from lyncgate.engine.lane.requests import Incoming
 from lyncgate.engine.lane.responses import Head
@@ -20,7 +21,7 @@ from lyncgate.engine.lane.stream import HIGH
 from lyncgate.engine.lane.upstream import Destination, Upstream
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
-from lyncgate.policy.policy import Scheme
+from lyncgate.policy.policy import Scheme, UpstreamTls
 from lyncgate.signin.exchange import Kind, Outcome, Phase
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class Relay:
     """`answered`: a final head went to the client. `over`: nothing is left to do."""
 
     __slots__ = (
-        "_again", "_asked", "_chunked", "_client", "_course", "_lane", "_sent", "_taken", "answer_whole",
-        "answered", "closes", "incoming", "over", "transit", "tunnel", "upstream",
+        "_again", "_asked", "_chunked", "_client", "_course", "_invited", "_lane", "_queued", "_sent",
+        "_taken", "answer_whole", "answered", "closes", "incoming", "over", "times", "transit", "tunnel",
+        "upstream",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> None:
@@ -52,6 +54,8 @@ class Relay:
         self._chunked = False  # how the answer's body goes to the client
         self._again = False  # it has been asked a second time
         self._taken = 0  # bytes of the body
+        self._invited = not incoming.expects  # nobody told the client to go on with the body yet
+        self._queued: Destination | None = None  # where it waits for a connection
         target = incoming.target
         if not target.startswith(b"/"):
             target = origin_form(incoming.method, target, first(incoming.fields, b"host"))
@@ -59,6 +63,9 @@ class Relay:
             incoming.method, target, incoming.fields, incoming.names, True, incoming.websocket, True
         )
         self.transit = self._course.begin(client.record, head)
+        decision = self.transit.decision
+        own = decision.timeouts if isinstance(decision, Forward) else None
+        self.times = client.times if own is None else own.of(client.times)
 
     def start(self) -> None:
         if self.transit.answer is None:
@@ -74,7 +81,17 @@ class Relay:
     @property
     def waits_for_client(self) -> bool:
         """Whether the client is the one that has to go on."""
-        return not self.incoming.complete and (self.transit.answer is not None or self._asked)
+        if self.incoming.complete or not (self._invited or self._taken):
+            return False
+        return self.transit.answer is not None or self._asked
+
+    @property
+    def patience(self) -> tuple[float, TimeLimit]:
+        """How long the member may be silent now, and what that is called. A poll is meant to hang."""
+        response = self.times.response
+        if response is None or not self._sent or self.answered or self.transit.exchange.kind is Kind.POLL:
+            return self.times.poll, TimeLimit.POLL
+        return response, TimeLimit.RESPONSE
 
     # To the member.
 
@@ -86,16 +103,38 @@ class Relay:
             return
         pool = transit.pool.pool
         to = Destination(pool.name, member.member.host, decision.port, decision.scheme is Scheme.HTTPS)
+        queues = self._lane.upstreams.queues
+        if not self._again and (upstream := client.take_private(to)) is not None:
+            self.use(upstream)
+        elif not queues.limits or not queues.full(to):
+            self._connect(to)
+        elif self.times.queue > 0:
+            self._queued = to
+            self._course.queues(transit, queues.wait(self, to, self.times.queue))
+        else:
+            self.fail(Outcome.QUEUE_TIMEOUT)
+
+    def _connect(self, to: Destination) -> None:
         # Who asks again has met a connection that was closed; the others may be as old.
+        upstreams = self._lane.upstreams
         upstream = None
         if not self._again:
-            sure = self.incoming.method not in IDEMPOTENT
-            upstream = client.take_private(to) or self._lane.upstreams.idle(to, sure=sure)
+            upstream = upstreams.idle(to, sure=self.incoming.method not in IDEMPOTENT)
         if upstream is not None:
             self.use(upstream)
         else:
-            timeout = self._lane.edge.policy.timeouts.connect
-            self.upstream = self._lane.upstreams.connect(to, pool.tls, self, timeout=timeout)
+            tls = self.transit.pool.pool.tls if self.transit.pool is not None else UpstreamTls()
+            self.upstream = upstreams.connect(to, tls, self, timeout=self.times.connect)
+
+    def granted(self, to: Destination, others: int, seconds: float) -> None:
+        """Its turn in the queue has come."""
+        self._queued = None
+        self._course.queued(self.transit, others, seconds)
+        self._connect(to)
+        self._client.settle()
+
+    def waited_in_vain(self) -> None:
+        self.fail(Outcome.QUEUE_TIMEOUT)
 
     def reached(self, phase: Phase, seconds: float) -> None:
         self._course.reached(self.transit, phase, seconds)
@@ -200,6 +239,7 @@ class Relay:
                     fields, _ = without(interim.fields, interim.names, DOWNWARDS)
                     parts.append(wire.response_head(interim.status, interim.reason, fields))
                 reader.interims = []
+                self._invited = True
             if reader.head is None:
                 if parts:
                     client.send(b"".join(parts))
@@ -376,6 +416,10 @@ class Relay:
         if self.over:
             return
         self.over = True
+        if self._queued is not None:
+            others = self._lane.upstreams.queues.leave(self, self._queued)
+            self._queued = None
+            self._course.queued(self.transit, others, None)
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.relay = None

@@ -44,6 +44,7 @@ class Lane:
         self.loop = loop
         self.contexts = Contexts(self.edge.policy)
         self.upstreams = Upstreams(loop, self.contexts)
+        self.upstreams.queues.adopt(self.edge.policy.pools)
         self.clients: set[ClientConnection] = set()
         self.scripts: Scripted | None = None
         self._tickets = tickets
@@ -58,6 +59,7 @@ class Lane:
         def use() -> None:
             self.contexts = contexts
             self.upstreams.adopt(contexts)
+            self.upstreams.queues.adopt(policy.pools)
 
         return use
 

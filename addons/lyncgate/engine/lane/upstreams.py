@@ -11,9 +11,9 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
+from lyncgate.engine.lane.queues import Queues, Who
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstream import Address, Destination, Upstream
 from lyncgate.policy.policy import UpstreamTls
@@ -36,8 +36,7 @@ class Upstreams:
         self.sessions: dict[Destination, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
         self.all: set[Upstream] = set()
         self._idle: dict[Destination, list[Upstream]] = {}
-        self._open: dict[Destination, int] = {}
-        self._waiting: dict[Destination, deque[Relay]] = {}
+        self.queues = Queues(loop, self._idle_to)
         self._resolved: dict[str, tuple[float, list[Address]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -62,9 +61,11 @@ class Upstreams:
 
     def connect(self, to: Destination, tls: UpstreamTls, relay: Relay, *, timeout: float) -> Upstream:
         """Make one; `relay` hears of it. `timeout`: seconds for TCP, and for TLS again."""
+        if self.queues.crowded(to):
+            self._give_way(to)
         upstream = Upstream(self, to, tls, relay, timeout)
         self.all.add(upstream)
-        self._open[to] = self._open.get(to, 0) + 1
+        self.queues.opened(to)
         family = _family(to.host)
         if family is not None:
             upstream.connect_to([(family, to.host)])
@@ -103,21 +104,29 @@ class Upstreams:
             return
         upstream.rest(time.monotonic() + IDLE)
         self._idle.setdefault(upstream.to, []).append(upstream)
+        self.queues.freed(upstream.to)
 
     def gone(self, upstream: Upstream) -> None:
         """It is closed."""
         self.all.discard(upstream)
-        left = self._open.get(upstream.to, 1) - 1
-        if left:
-            self._open[upstream.to] = left
-        else:
-            self._open.pop(upstream.to, None)
         idle = self._idle.get(upstream.to)
         if idle is not None:
             if upstream in idle:
                 idle.remove(upstream)
             if not idle:
                 del self._idle[upstream.to]
+        self.queues.closed(upstream.to)
+
+    def _idle_to(self, who: Who) -> int:
+        """How many connections to a member, on whatever port, wait for the next exchange."""
+        return sum(len(idle) for to, idle in self._idle.items() if (to.pool, to.host) == who)
+
+    def _give_way(self, to: Destination) -> None:
+        """Close one of them that could not be used."""
+        for other, idle in self._idle.items():
+            if (other.pool, other.host) == (to.pool, to.host) and idle:
+                idle[0].close()
+                return
 
     def close(self) -> None:
         for task in tuple(self._tasks):
