@@ -187,6 +187,27 @@ def test_who_takes_enough_of_an_answer_is_left_alone() -> None:
     asyncio.run(check())
 
 
+def test_what_the_kernel_has_of_an_answer_is_not_taken_yet() -> None:
+    """It keeps megabytes, and says that there is room only when a good part of them has gone. A client that
+    reads steadily needs longer for that than it may be silent."""
+
+    async def check() -> None:
+        async with (
+            members(1) as origins,
+            edge(policy(origins, write=SHORT, rate=100_000, poll=LONG)) as it,
+            slow_reader(it) as sock,
+        ):
+            polls_hang(origins[0], asyncio.Event())
+            await asyncio.get_running_loop().sock_sendall(sock, get("/large"))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(4):
+                    await read_by(sock, 20_000, 0.02)
+            assert timeouts(it) == {}
+            assert not it.records, "it is still under way"
+
+    asyncio.run(check())
+
+
 def test_a_body_that_waits_for_its_invitation_is_not_due() -> None:
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins, body=0.1, poll=LONG)) as it:

@@ -76,12 +76,11 @@ def test_first_come_first_served() -> None:
             held = Held(origins[0])
             async with contextlib.AsyncExitStack() as stack:
                 holder, *others = await clients_of(it, stack, 6)
-                await holder.send(get("/holder"))
+                await holder.send(get("/holder") + get("/again"))  # that one begins as the first one ends
                 await origins[0].received(1)
                 await ask_in_order(it, others)
                 held.let_go()
                 assert (await holder.reply()).status == 200
-                await holder.send(get("/again"))
                 await until(lambda: waiting(it) == 5)
                 held.let_go(6)
                 for client in (*others, holder):
