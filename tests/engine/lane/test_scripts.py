@@ -618,7 +618,7 @@ def test_a_body_that_does_not_come_ends_as_without_scripts(tmp_path: Path) -> No
     async def check() -> None:
         async with (
             members(1) as [origin],
-            edge(policy([origin], idle=0.2), scripts=[path]) as it,
+            edge(policy([origin], body=0.2), scripts=[path]) as it,
             it.http() as client,
         ):
             await client.send(post(b"1234")[:-2])

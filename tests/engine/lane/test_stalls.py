@@ -103,7 +103,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(size: int) -> None:
     """Whether all of it waits in the edge or the member has more."""
 
     async def check() -> None:
-        async with members(1) as origins, edge(policy(origins, poll=0.4)) as it, it.http() as client:
+        async with members(1) as origins, edge(policy(origins, write=0.4)) as it, it.http() as client:
             assert (await client.ask(get())).status == 200
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             shorten(only_client(it).stream.socket)
@@ -122,7 +122,7 @@ def test_it_is_the_member_that_is_late_while_it_takes_no_body() -> None:
     async def check() -> None:
         async with (
             members(1) as origins,
-            edge(policy(origins, idle=0.1, poll=0.8)) as it,
+            edge(policy(origins, body=0.1, poll=0.8)) as it,
             it.http() as client,
         ):
 
