@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 
 from support.crew import Crew, Origin, alive, crew, member
 from support.processes import LYNCGATE, children, wait_until
+
+HELD = int(os.environ.get("LYNCGATE_HELD", "30"))  # polls beside the load; CONTRIBUTING says of 500
 
 
 @pytest.fixture
@@ -94,9 +97,10 @@ def test_nobody_notices(edge: Crew, origin: Origin) -> None:
 def test_fifty_reloads_five_workers_replaced_and_an_upgrade(edge: Crew, origin: Origin) -> None:
     """Nothing fails, and who hangs as a poll does is answered, wherever that one has been since."""
     origin.hold.clear()
-    with concurrent.futures.ThreadPoolExecutor(32) as pool, Load(edge) as load:
-        held = [pool.submit(edge.ask, "/held") for _ in range(30)]
-        wait_until(lambda: origin.asked == 30, "they have not come")
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(HELD) as pool, Load(edge) as load:
+        held = [pool.submit(edge.ask, "/held") for _ in range(HELD)]
+        wait_until(lambda: origin.asked == HELD, "they have not come", 60)
         for number in range(50):
             before = edge.ready()["details"]["policy"]
             edge.change(timeouts={"idle": f"{number + 60}s"})
@@ -108,8 +112,11 @@ def test_fifty_reloads_five_workers_replaced_and_an_upgrade(edge: Crew, origin: 
         upgraded = edge.command("upgrade")
         assert (upgraded.returncode, upgraded.stderr) == (0, "")
         assert not any(one.done() for one in held)
+        print(
+            f"{load.asked} asked, {load.asked / (time.monotonic() - began):.0f} a second, beside {HELD} held"
+        )
         origin.hold.set()
-        assert [one.result() for one in held] == [(200, b"/held")] * 30
+        assert [one.result() for one in held] == [(200, b"/held")] * HELD
     assert load.failures == []
     assert load.asked > 500
     assert edge.process.popen.wait(15) == 0
