@@ -2,7 +2,7 @@
 # make test   the tests          make check   lint, format, types, import layers
 # make accuracy   is diagnosis right: every fault three times, 500 healthy sign-ins; writes docs/accuracy.md
 # make screenshot  the picture of the README, of the page that the demo leaves (needs chromium)
-# make fuzz   ARGS="--seconds 600": look for bytes that break the framing (needs PyPI: atheris)
+# make fuzz   ARGS="--seconds 600 --target lane": look for bytes that break the framing (needs PyPI: atheris)
 # make bench  beside nginx, HAProxy, stock mitmdump; writes bench/results (a quarter of an hour)
 # make lock   renew the lock files
 .DEFAULT_GOAL := help

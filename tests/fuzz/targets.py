@@ -1,21 +1,28 @@
 """What is fuzzed, and what must hold for any bytes.
 
-A target is a connection: `feed(data)` takes what the client sent and says what is done about it. An input is
-a byte that says into what pieces the rest is cut, and the rest. What must hold, beside that nothing raises:
+`framing` and `lane` are a client's connection: `feed(data)` takes what the client sent and says what is
+done about it. An input is a byte that says into what pieces the rest is cut, and the rest. What must hold,
+beside that nothing raises:
 
-- a request that is taken is one to the strict reading, of what RFC 9112 lets a recipient repair repaired; and
-  as many are taken as it finds;
+- a request that is taken is one to the strict reading, of what RFC 9112 lets a recipient repair repaired,
+  with the same method, target, fields, body and trailers; and as many are taken as it finds;
 - cutting changes nothing: what is refused in pieces is refused whole, and the other way round.
+
+`answers` is a member's connection, see `fuzz.answering`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from differential.messages import Request
 from differential.reading import read_requests
+from fuzz.answering import Broken, check_answer, pieces_of
 from lyncgate.edge.framing import Framing
+from lyncgate.engine.lane.requests import Incoming, RequestReader
 from lyncgate.policy.policy import Limits
 
 
@@ -28,10 +35,15 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """A whole request was understood."""
+    """A whole request was understood. `request`: as what, where that is told."""
+
+    request: Request | None = None
 
 
 type Action = Refused | Taken
+
+
+LIMITS = Limits(head=2048, headers=20, url=256)
 
 
 class Connection(Protocol):
@@ -42,7 +54,7 @@ class FramingConnection(Framing):
     """The edge's framing."""
 
     def __init__(self) -> None:
-        super().__init__(Limits(head=2048, headers=20, url=256))
+        super().__init__(LIMITS)
         self._taken = 0
 
     def on_message_complete(self) -> None:
@@ -57,28 +69,45 @@ class FramingConnection(Framing):
         return [Taken()] * self._taken if fault is None else [Refused(str(fault))]
 
 
+class LaneConnection(RequestReader):
+    """The lane's reader. Whoever asks for a websocket is refused, so that what follows is a request again."""
+
+    def __init__(self) -> None:
+        super().__init__(LIMITS)
+
+    def feed(self, data: bytes) -> list[Action]:  # type: ignore[override]  # it is told what is done
+        actions: list[Action] = []
+        fault = super().feed(data)
+        while fault is None and self.queue and self.queue[0].complete:
+            incoming = self.queue.popleft()
+            actions.append(Taken(_request(incoming)))
+            if self._switching is incoming:
+                rest, self._switching = incoming.rest, None
+                self._start()
+                fault = super().feed(rest)
+        # A fault takes with it what is not answered yet.
+        return actions if fault is None else [*actions, Refused(str(fault))]
+
+
+def _request(incoming: Incoming) -> Request:
+    """Nobody has taken any of its body meanwhile."""
+    body = b"".join(incoming.chunks)
+    return Request(incoming.method, incoming.target, incoming.fields, body, incoming.trailers)
+
+
 # What decide() refuses, for all that it is framed well.
 NOT_FRAMING = {"target form", "authority", "CONNECT to one that is no forward proxy"}
 
-TARGETS: dict[str, Callable[[], Connection]] = {"framing": FramingConnection}
 
-
-class Broken(Exception):  # noqa: N818 (it is what it says)
-    """What must hold does not."""
-
-
-def pieces_of(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)] if size else [data]
-
-
-def outcome(make: Callable[[], Connection], pieces: Iterable[bytes]) -> tuple[int, Refused | None]:
-    """How many requests were taken, and the refusal, after which a connection is not fed again."""
-    connection, taken = make(), 0
+def outcome(make: Callable[[], Connection], pieces: Iterable[bytes]) -> tuple[list[Taken], Refused | None]:
+    """The requests that were taken, and the refusal, after which a connection is not fed again."""
+    connection = make()
+    taken: list[Taken] = []
     for piece in pieces:
         for action in connection.feed(piece):
             if isinstance(action, Refused):
                 return taken, action
-            taken += 1
+            taken.append(action)
     return taken, None
 
 
@@ -95,5 +124,15 @@ def check(make: Callable[[], Connection], data: bytes) -> None:
         return
     for taken, refused in (whole, in_pieces):
         known = len(reading.requests)
-        if taken > known or (refused is None and taken < known):
-            raise Broken(f"{taken} requests taken, of {known} ({reading.fault}): {stream!r}")
+        if len(taken) > known or (refused is None and len(taken) < known):
+            raise Broken(f"{len(taken)} requests taken, of {known} ({reading.fault}): {stream!r}")
+        for one, meant in zip(taken, reading.requests, strict=False):
+            if one.request not in (None, meant):
+                raise Broken(f"{one.request} was taken, meant was {meant}: {stream!r}")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "framing": functools.partial(check, FramingConnection),
+    "lane": functools.partial(check, LaneConnection),
+    "answers": check_answer,
+}
