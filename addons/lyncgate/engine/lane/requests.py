@@ -47,6 +47,7 @@ class RequestReader(Framing):
         self._length: int | None = None  # of the body of `current`, where its head says it
         self._got = 0  # bytes of it that have come
         self._left = 0  # bytes of it that llhttp need not look at
+        self._shut = False  # the last such body was that of a request to close: nothing may follow
         self._switching: Incoming | None = None  # what may go on as a websocket, and is not answered yet
         self.now = self.began = 0.0
 
@@ -98,6 +99,8 @@ class RequestReader(Framing):
             data = self._pass(data)
             if not data:
                 return None
+        if self._shut:
+            return Fault.MALFORMED if data.strip(b"\r\n") else None
         if self._switching is None:
             fault = super().feed(data)
             if self.current is not None and self._length is not None and fault is None:
@@ -117,6 +120,7 @@ class RequestReader(Framing):
         if self._left:
             return b""
         self._start()  # llhttp still waits for it
+        self._shut = current.closes
         self.end()
         return data[left:]
 
