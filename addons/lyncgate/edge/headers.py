@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lyncgate.edge.client import Client
-from lyncgate.edge.heads import Field, Fields, tokens, values
+from lyncgate.edge.heads import Field, Fields, connection, values
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
@@ -109,7 +109,8 @@ def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) 
         return list(fields), False
     close = False
     if b"connection" in names:
-        named = frozenset(tokens(values(fields, b"connection")))
+        named = connection(tuple(values(fields, b"connection")))
         close = b"close" in named
-        unwanted |= named - NEVER_NAMED
+        if not named <= unwanted:
+            unwanted |= named - NEVER_NAMED
     return [field for field, name in zip(fields, names, strict=True) if name not in unwanted], close

@@ -7,6 +7,7 @@ twice stay two (`WWW-Authenticate` lines must not be merged, protocol reference 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 
 type Field = tuple[bytes, bytes]
@@ -97,6 +98,12 @@ def values(fields: Fields, name: bytes) -> list[bytes]:
 def tokens(lines: Iterable[bytes]) -> list[bytes]:
     """The words of a comma-separated field, in lower case."""
     return [token.strip().lower() for line in lines for token in line.split(b",")]
+
+
+@functools.lru_cache(maxsize=256)
+def connection(lines: tuple[bytes, ...]) -> frozenset[bytes]:
+    """What the Connection fields of a message say: always the same few things."""
+    return frozenset(tokens(lines))
 
 
 def cookie(fields: Fields, name: bytes) -> bytes:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.upstream import Destination, Upstream
 
 LINGER = 2.0  # seconds that we go on reading, and dropping, after our last word
+NEWCOMER = 2.0  # seconds that a connection without a request yet is let be when the edge stops
 HALF_CLOSED = 3.0  # seconds that a client which sends no more may wait for its answer: most such have left
 READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member is connected to
 
@@ -385,10 +386,14 @@ class ClientConnection:
         return self.relay is None and not self.stream.waiting and not self._reader.queue
 
     def leave(self) -> None:
-        """Close it if it is idle: the edge stops."""
+        """Close it if it is idle: the edge stops. Whoever has just come, or asks at this very moment, is
+        answered yet."""
+        new = not self.record.greeted and time.monotonic() - self._active < NEWCOMER
+        if self._closing or new:
+            return
         if self._shaking:
             self.cut()
-        elif self.idle:
+        elif self.idle and not self.stream.stale():
             self._hang_up(None)
 
     def cut(self) -> None:

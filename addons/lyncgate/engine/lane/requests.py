@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from lyncgate.edge.framing import Fault, Framing
-from lyncgate.edge.heads import Field, first, tokens, values
+from lyncgate.edge.heads import Field, connection, first, tokens, values
 from lyncgate.policy.policy import Limits
 
 
@@ -69,7 +69,7 @@ class RequestReader(Framing):
         if b"expect" in names:
             message.expects = b"100-continue" in tokens(values(fields, b"expect"))
         if b"connection" in names:
-            words = tokens(values(fields, b"connection"))
+            words = connection(tuple(values(fields, b"connection")))
             message.closes = b"close" in words
             message.websocket = (
                 b"upgrade" in words

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import httptools
 
-from lyncgate.edge.heads import Field, tokens, values
+from lyncgate.edge.heads import Field, connection, values
 
 HEAD_LIMIT = 256 * 1024  # bytes: cookies and challenges of a large organisation stay far below
 INTERIMS = 32  # 1xx answers before the final one; more are no conversation
@@ -157,7 +157,7 @@ class ResponseReader:
         if b"transfer-encoding" in names:
             codings = [value.lower() for value in values(fields, b"transfer-encoding")]
         if b"connection" in names:
-            closes = b"close" in tokens(values(fields, b"connection"))
+            closes = b"close" in connection(tuple(values(fields, b"connection")))
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._problem = "another version"

@@ -7,6 +7,7 @@ import http
 from lyncgate.edge.heads import Fields
 
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+_FIELD = b": ".join
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -25,10 +26,8 @@ def response_head(status: int, reason: bytes, fields: Fields) -> bytes:
 
 
 def _head(line: bytes, fields: Fields) -> bytes:
-    lines = [line]
-    lines += [name + b": " + value for name, value in fields]
-    head = b"\r\n".join(lines)
-    breaks = len(lines) - 1
+    head = b"\r\n".join([line, *map(_FIELD, fields)])
+    breaks = len(fields)
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise UnsafeFieldError("a field holds a line break")
     return head + b"\r\n\r\n"

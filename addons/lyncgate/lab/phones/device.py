@@ -92,7 +92,10 @@ class Device(abc.ABC):
         return self.report
 
     async def stay(self, seconds: float) -> SignInReport:
-        """Stay signed in, as one does in the background."""
+        """Stay signed in, as one does in the background. Not at all means no poll either: it would meet the
+        end of its session on the way."""
+        if not seconds:
+            return self.report
         try:
             async with asyncio.timeout(seconds):
                 await self.stay_on()
