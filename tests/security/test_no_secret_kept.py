@@ -4,9 +4,11 @@ metrics, or in what commands say. Stock mitmdump in front of it all knows what w
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import sqlite3
 import subprocess
+import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +33,10 @@ PASSWORDS = {b"P4ss-alice", b"P4ss-bob"}  # the lab's
 COOKIE, BEARER, GUESS = "c00kie-7f0d31", "cwt=bearer-5b31aa.9f", "gu3ss-1c9ab2"
 TRACED = "Tr4ced-83cc90-41d2e8"
 # What the real tool writes, unlike the lab's.
+# Of today: what is older and belongs to no sign-in is soon thrown away.
+NOW = datetime.datetime.now(datetime.UTC).strftime("%m/%d/%Y-%H:%M:%S")
 TRACE = f"""\
-TL_INFO(TF_PROTOCOL) [0]0A10.1B2C::12/09/2011-06:32:14.101.0000a4f1 (SIPStack,A::B:a.cpp(1))$$begin_record
+TL_INFO(TF_PROTOCOL) [0]0A10.1B2C::{NOW}.101.0000a4f1 (SIPStack,A::B:a.cpp(1))$$begin_record
 Direction: incoming
 Start-Line: REGISTER sip:contoso.example SIP/2.0
 From: <sip:alice@contoso.example>;tag=a1;epid=b2
@@ -42,9 +46,9 @@ Authorization: TLS-DSK qop="auth", gssapi-data="{TRACED}", response="{TRACED}"
 ms-diagnostics: 1000;reason="no";token="{TRACED}"
 Message-Body: <Password>{TRACED}</Password>
 $$end_record
-TL_ERROR(TF_COMPONENT) [0]0A10.1B2C::12/09/2011-06:32:14.102.0000a4f2 (MCXService,A.B:a.cs(1)) \
+TL_ERROR(TF_COMPONENT) [0]0A10.1B2C::{NOW}.102.0000a4f2 (MCXService,A.B:a.cs(1)) \
 alice@contoso.example failed, Authorization: Bearer {TRACED} password={TRACED}
-TL_INFO(TF_COMPONENT) [0]0A10.1B2C::12/09/2011-06:32:14.103.0000a4f3 (MCXService,A.B:a.cs(1)) nothing
+TL_INFO(TF_COMPONENT) [0]0A10.1B2C::{NOW}.103.0000a4f3 (MCXService,A.B:a.cs(1)) nothing
 """
 
 
@@ -135,11 +139,22 @@ def journaled(directory: Path, server: str) -> bool:
 
 def shown(edge: Edge) -> dict[str, bytes]:
     """Every page of the admin listener."""
-    rows = Reader(Place.of(edge.rules.parent / "journal.db")).list()
-    assert len(rows) >= 3
-    paths = ["/", "/signins", "/findings", "/metrics"]
-    paths += [f"/signins/{row.id}{end}" for row in rows for end in ("", ".json", ".har")]
-    return {path: edge.get(path).encode() for path in paths}
+    reader = Reader(Place.of(edge.rules.parent / "journal.db"))
+    pages: dict[str, bytes] = {}
+
+    def seen() -> bool:
+        rows = reader.list()
+        paths = ["/", "/signins", "/findings", "/metrics"]
+        paths += [f"/signins/{row.id}{end}" for row in rows for end in ("", ".json", ".har")]
+        try:
+            pages.update({path: edge.get(path).encode() for path in paths})
+        except urllib.error.HTTPError as error:
+            assert error.code == 404, "or it was put together with another one meanwhile"
+            return False
+        return len(rows) >= 3
+
+    wait_until(seen, "three sign-ins with their pages")
+    return pages
 
 
 def output(process: subprocess.Popen[bytes]) -> bytes:
