@@ -7,6 +7,7 @@ import errno
 import functools
 import re
 import time
+from collections.abc import Callable
 
 from mitmproxy import connection
 from mitmproxy.http import Headers, HTTPFlow, Response
@@ -227,7 +228,9 @@ class _RequestBody:
         return chunk
 
 
-def _response_body(transit: Transit):  # type: ignore[no-untyped-def]
+def _response_body(transit: Transit) -> Callable[[bytes], bytes]:
+    """Passes a streamed answer through."""
+
     def count(chunk: bytes) -> bytes:
         transit.response_chunk(chunk)
         return chunk

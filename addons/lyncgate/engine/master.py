@@ -90,7 +90,7 @@ class EdgeMaster(Master):
         self.lane: Lane | None = None
         self.proxyserver = Proxyserver()
         self.addons = WatchedAddons(self, self._addons_changed)
-        self.addons.add(self.proxyserver, edge)  # type: ignore[no-untyped-call]
+        self.addons.add(self.proxyserver, edge)  # type: ignore[no-untyped-call]  # mitmproxy does not type it
         self.options.update(**proxy_options(edge.edge.policy))
         self.sockets = Sockets()
         self.ticket_keys = TicketKeyRing()

@@ -22,7 +22,7 @@ from support.signins import sign_in
 
 EVENTS = len(list(sign_in(0, 0.0)))
 COUNT = 400  # sign-ins; ten thousand of them: bench/journal.py
-RATE = 40.0  # a second, as docs/journal.md says: more than the fastest edge serves (bench/results/edge.json)
+RATE = 40.0  # a second: more than the rate that docs/journal.md promises
 HELD = 5.0  # seconds that a poll hangs
 POURED = 3000  # three times as many as are held in memory
 GROWTH = 1.05  # of memory in the second half: the last keys that are remembered, what the allocator needs
