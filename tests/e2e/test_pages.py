@@ -33,6 +33,9 @@ def test_a_sign_in_becomes_a_page(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
             wait_until(lambda: "alice@contoso.example" in edge.get("/signins"), "a row for alice")
             (id_,) = re.findall(r'<tr id="s-(\w+)"', edge.get("/"))
+            # It is there while it goes on; contacts are the last of it.
+            last = '<li class="stage ok" id="row-13">'
+            wait_until(lambda: last in edge.get(f"/signins/{id_}"), "the whole sign-in")
             page = edge.get(f"/signins/{id_}")
             assert page.count('<li class="stage ') == 14
             for row in (7, 8, 9, 10, 13):  # what an edge sees of it alone

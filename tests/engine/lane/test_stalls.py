@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lyncgate.engine.lane import client as client_connection
 from lyncgate.engine.lane.client import ClientConnection
 from lyncgate.engine.lane.upstream import Upstream
 from lyncgate.signin.exchange import Outcome
@@ -187,8 +188,9 @@ def test_a_farewell_that_waits_is_noticed_before_a_connection_is_used() -> None:
     asyncio.run(check())
 
 
-def test_who_has_said_nothing_yet_leaves_no_reader_behind() -> None:
+def test_who_has_said_nothing_yet_leaves_no_reader_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its descriptor's number is somebody else's next."""
+    monkeypatch.setattr(client_connection, "NEWCOMER", 0.0)
 
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it:
