@@ -152,9 +152,9 @@ def test_a_slow_handshake(sent: bytes) -> None:
 
     async def check() -> None:
         async with members(1) as origins, edge(rules(origins, handshake=0.2)) as it:
+            started = asyncio.get_running_loop().time()
             async with it.http("https") as client:
                 await client.send(sent)
-                started = asyncio.get_running_loop().time()
                 await client.rest()
                 assert asyncio.get_running_loop().time() - started >= 0.15
             assert it.rejections("handshake_timeout") == 1
