@@ -18,7 +18,8 @@ from typing import Any
 from sidebyside import certificates, configurations
 from sidebyside.configurations import Place
 from sidebyside.peers import OURS, Peer
-from sidebyside.processes import ENVIRONMENT, LOAD_CORES, PROXY_CORES, free_ports, python, running
+from sidebyside.ports import free_ports
+from sidebyside.processes import ENVIRONMENT, LOAD_CORES, PROXY_CORES, python, running
 
 # What a peer that is broken, or a generator that meets one, may end with.
 TROUBLE = (RuntimeError, OSError, ValueError, subprocess.SubprocessError)

@@ -12,7 +12,8 @@ import pytest
 from lyncgate.lync import ntlm as read_by_us
 from sidebyside import certificates, documents, ntlm
 from sidebyside.asking import Answer, Client, trusting
-from sidebyside.processes import ENVIRONMENT, free_ports, python, running
+from sidebyside.ports import free_ports
+from sidebyside.processes import ENVIRONMENT, python, running
 from sidebyside.signing_in import REQUESTS, BrokenError, StrangerError, sign_in
 from sidebyside.sockets import Loop, connect
 

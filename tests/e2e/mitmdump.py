@@ -13,6 +13,7 @@ from pathlib import Path
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
 
+from sidebyside.ports import free_ports
 from support.processes import Address, Lab, wait_until
 
 MITMDUMP = Path(sys.executable).with_name("mitmdump")
@@ -34,7 +35,7 @@ class InFront:
 def mitmdump(lab: Lab, http: Address, https: Address, directory: Path, *, trusted: Path) -> Iterator[InFront]:
     """In front of `http` and `https`, with the certificate of the lab's edge, so that clients trust it.
     `trusted`: authorities (PEM) of what stands behind it."""
-    front = InFront(*_free(2), directory / "front.flows")
+    front = InFront(*(("127.0.0.1", port) for port in free_ports(2)), directory / "front.flows")
     certificate, log = directory / "front.pem", directory / "front.log"
     certificate.write_bytes(
         (lab.directory / "edge.key").read_bytes() + (lab.directory / "edge.pem").read_bytes()
@@ -62,14 +63,6 @@ def http_flows(file: Path) -> list[HTTPFlow]:
     """The HTTP flows of a file."""
     with file.open("rb") as opened:
         return [flow for flow in FlowReader(opened).stream() if isinstance(flow, HTTPFlow)]
-
-
-def _free(count: int) -> list[Address]:
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname() for one in held]
 
 
 def _listens(address: Address) -> bool:

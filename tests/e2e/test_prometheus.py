@@ -1,7 +1,6 @@
 """A real Prometheus watches a live edge, with the configuration and the rules that we ship."""
 
 import json
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -14,6 +13,7 @@ import yaml
 
 from e2e import clients
 from e2e.clients import curl
+from sidebyside.ports import free_port
 from support.processes import ROOT, Edge, Lab, wait_until
 from support.requirements import require
 
@@ -81,13 +81,6 @@ def configuration(directory: Path, edge: Edge) -> Path:
     path = directory / "prometheus.yml"
     path.write_text(yaml.safe_dump(document))
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def test_it_is_up(prometheus: Prometheus) -> None:

@@ -15,19 +15,12 @@ import pytest
 from e2e import clients
 from e2e.clients import curl
 from e2e.test_ntlm_clients import HEADERS, RST, TICKET
+from sidebyside.ports import free_ports
 from support.processes import ROOT, Lab, wait_until
 from support.requirements import requires
 
 TOOLS = Path(sys.executable).parent
 STARTS_WITHIN = 60.0
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
 
 
 def listens(port: int) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from sidebyside.ports import free_port
 from support.crew import Origin, crew, member
 from support.processes import wait_until
 
@@ -38,12 +39,6 @@ os.execv(command[0], command)
 def origin() -> Iterator[Origin]:
     with member() as origin:
         yield origin
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sidebyside.ports import free_port
 from support.crew import Crew, Origin, alive, crew, member
 from support.processes import LYNCGATE, children, wait_until
 
@@ -180,8 +181,7 @@ def test_another_number_of_workers_is_adopted(tmp_path: Path, origin: Origin) ->
 
 
 def test_listeners_come_and_go(two: Crew) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     two.change(listeners={"more": {"bind": [f"127.0.0.1:{port}"], "protocol": "http"}})
     wait_until(lambda: "more" in two.ready()["details"]["listeners"], lambda: two.log)
     for _ in range(10):
