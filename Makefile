@@ -4,6 +4,8 @@
 # make screenshot  the picture of the README, of the page that the demo leaves (needs chromium)
 # make fuzz   ARGS="--seconds 600 --target lane": look for bytes that break the framing (needs PyPI: atheris)
 # make bench  beside nginx, HAProxy, stock mitmdump; writes bench/results (a quarter of an hour)
+# make test-native   the tests on what `make native` makes
+# make native  compile the modules that every request passes through (needs a C compiler; a minute and a half)
 # make lock   renew the lock files
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -11,7 +13,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 4
 
-.PHONY: help demo test check bench fuzz accuracy screenshot lock clean
+NATIVE := build/native
+.PHONY: help demo test test-native check native bench fuzz accuracy screenshot lock clean
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
@@ -22,12 +25,22 @@ test: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(READY)
-	@$(BIN)/ruff check addons tests bench
-	@$(BIN)/ruff format --check addons tests bench
+	@$(BIN)/ruff check addons tests bench deploy
+	@$(BIN)/ruff format --check addons tests bench deploy
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -n 0 tests/test_layers.py
 
-bench: $(READY)
+native: $(NATIVE)/.ready
+test-native: $(NATIVE)/.ready
+	@PYTHONPATH=$(abspath $(NATIVE)) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+		-o pythonpath="$(NATIVE) bench tests" $(ARGS)
+
+$(NATIVE)/.ready: $(READY) deploy/native.py $(shell find addons/lyncgate -name '*.py')
+	@rm -rf $(NATIVE) && mkdir -p $(NATIVE)
+	@echo "Compiling the modules that every request passes through (a minute and a half)"
+	@$(BIN)/python deploy/native.py $(NATIVE) && touch $@
+
+bench: $(NATIVE)/.ready
 	@PYTHONPATH=bench $(BIN)/python -m sidebyside $(ARGS)
 
 # Beside the environment, and in no lock file: it has wheels for some platforms only.

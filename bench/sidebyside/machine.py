@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sidebyside.processes import LOAD_CORES, PINNED, PROXY_CORES, ROOT
+from sidebyside.processes import COMPILED, LOAD_CORES, PINNED, PROXY_CORES, ROOT
 
 
 def described() -> dict[str, Any]:
@@ -35,7 +35,7 @@ def described() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     found = {
-        "lyncgate": version("lyncgate"),
+        "lyncgate": f"{version('lyncgate')}, {'compiled (make native)' if COMPILED else 'interpreted'}",
         "mitmproxy": version("mitmproxy"),
         "python": platform.python_version(),
         "openssl (Python)": ssl.OPENSSL_VERSION,

@@ -14,7 +14,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0  # seconds until something listens
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'addons'}:{ROOT / 'bench'}"}
+NATIVE = ROOT / "build" / "native"  # of `make native`, which `make bench` makes first
+COMPILED = (NATIVE / ".ready").exists()
+PACKAGE = NATIVE if COMPILED else ROOT / "addons"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{PACKAGE}:{ROOT / 'bench'}"}
 
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORES = CORES[:1]

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.processes import LYNCGATE, ROOT, Address, Process, merged, wait_until
+from support.processes import LYNCGATE, PACKAGE, ROOT, Address, Process, merged, wait_until
 
 WEB = "lyncweb.contoso.example"
 PATIENCE = 100.0  # seconds: two busy cores, and an upgrade starts a whole edge
@@ -159,7 +159,7 @@ class Crew:
             check=False,
             timeout=100,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "addons")},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         )
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import lyncgate
 from lyncgate.client.names import NameMap, NameRule
 from lyncgate.engine.master import Engine
 from lyncgate.lab import rules, topology
@@ -34,6 +35,7 @@ from lyncgate.lab.plan import PLAN_FILE, Plan
 
 STARTS_WITHIN = 60.0  # seconds: two busy cores, several tests at once
 ROOT = Path(__file__).parents[2]
+PACKAGE = Path(lyncgate.__file__).parents[1]  # also of the processes: `make test-native` has another one
 LYNCGATE = (sys.executable, "-m", "lyncgate")
 
 Address = tuple[str, int]
@@ -69,7 +71,7 @@ class Process:
             stderr=self._log,
             process_group=0,  # a test may stop it: no signal of that shall reach anybody else
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'addons'}:{ROOT / 'tests'}"},
+            env={**os.environ, "PYTHONPATH": f"{PACKAGE}:{ROOT / 'tests'}"},
         )
 
     @functools.cached_property

@@ -59,7 +59,7 @@ def origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
         return target
     authority, slash, path = rest.partition(b"/")
     if not slash and b"?" in authority:
-        authority, slash, path = *authority.partition(b"?")[:1], b"?", authority.partition(b"?")[2]
+        authority, slash, path = authority.partition(b"?")
     port = _PORTS[scheme]
     if not authority or authority.lower().removesuffix(port) != host.lower().removesuffix(port):
         return target

@@ -7,10 +7,10 @@ What is told (names, labels, buckets) is in `families.py`; how it is written out
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 type Labels = tuple[str, ...]
 
@@ -29,8 +29,7 @@ class Merge(enum.StrEnum):
     MAX = "max"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A family as Prometheus is told of it. `name` with the `_total` of a counter. `bounds`: a histogram's
     upper ones, without infinity."""
 
@@ -47,8 +46,7 @@ type Distribution = tuple[tuple[int, ...], float]
 type Value = float | Distribution
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A family at one moment. Plain values: it goes to other processes."""
 
     definition: Definition

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lyncgate.edge import outcomes
 from lyncgate.edge.client import Client, shown_address
@@ -47,7 +47,7 @@ class ClientConnection:
         "times",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[str, int]) -> None:
+    def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         self._policy = policy = lane.edge.policy
         self._lane = lane
         self.times = policy.times(listener.name)

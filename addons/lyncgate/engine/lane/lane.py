@@ -7,7 +7,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lyncgate.edge.course import Course
 from lyncgate.edge.state import EdgeState
@@ -66,7 +66,7 @@ class Lane:
     def listen(self, listener: str, sock: socket.socket) -> Acceptor:
         return Acceptor(self, listener, sock)
 
-    def accepted(self, listener: str, sock: socket.socket, peer: tuple[str, int]) -> None:
+    def accepted(self, listener: str, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         rules = self.edge.policy.listeners.get(listener)
         if rules is None:  # it went with a reload while this connection was being accepted
             sock.close()

@@ -96,8 +96,9 @@ class Channel:
             end = LENGTH.size + length
             if len(self._in) < end:
                 break
-            message, count = pickle.loads(self._in[LENGTH.size : end])  # noqa: S301 (our own child)
-            del self._in[:end]
+            content = self._in[LENGTH.size : end]
+            del self._in[:end]  # first: what can't be read must not be tried again for ever
+            message, count = pickle.loads(content)  # noqa: S301 (our own child)
             messages.append((message, [self._descriptors.popleft() for _ in range(count)]))
         return messages
 
