@@ -28,8 +28,7 @@ HOT = {
     "engine/lane": "client deadline exchange lane pace queues requests responses scripted stream upstream "
     "upstreams wire",
     "lync": "names stages",
-    "observe": "access_log counting metrics tally",
-    "policy": "decide decision hosts paths request",
+    "policy": "decide decision forwarded hosts paths policy publish request",
 }
 OPTIONS = """[mypy]
 strict = True
