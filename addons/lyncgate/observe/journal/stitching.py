@@ -29,8 +29,10 @@ log = logging.getLogger(__name__)
 LEASE = 4.0  # seconds until another writer may take over
 RENEW = 1.5
 EVERY = 1.0  # seconds between two looks at what has changed, at least
-IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: the event loop shares the interpreter
-FED = 2500  # events between two looks; what is more waits in the file, where it costs no memory
+IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: an event loop shares the interpreter
+BATCH_SHARE = 25.0  # likewise, where there is much: a sign-in that goes on is looked at less often, for less
+LONGEST = 4.0  # seconds until then, at most
+FED = 5000  # events between two looks; what is more waits in the file, where it costs no memory
 TRACKED = 20_000  # events held in memory, about 2 kB each
 REMEMBERED = 20_000  # keys of sign-ins that are no longer tracked, about 300 bytes each
 ACCOUNTS = 5000  # of which it is remembered whose they are, about 600 bytes each
@@ -51,7 +53,7 @@ class Stitcher:
         self._tracker: Tracker | None = None  # None: somebody else stitches
         self._seq = 0  # of the last event that the tracker has
         self._fed = 0  # events that it was given since the last look
-        self._look_at = 0.0  # monotonic
+        self._look_at = self._full_at = 0.0  # monotonic; the second one holds when no more is taken in
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
         self._around: collections.OrderedDict[str, SignIn] = collections.OrderedDict()
@@ -68,13 +70,15 @@ class Stitcher:
             return False
         self._take_in(self._tracker, store)
         more = False
-        if looked := at_once or time.monotonic() >= self._look_at:
-            more, self._fed = self._fed >= FED, 0
+        full = self._fed >= FED
+        if looked := at_once or time.monotonic() >= (self._full_at if full else self._look_at):
+            more, self._fed = full, 0
             begun, used = time.monotonic(), time.thread_time()
             # Of what waits in the file we don't know whose end it is: nothing is over yet by the clock.
             self._look(self._tracker, store, min(now, self._tracker.newest) if more else now)
             used = time.thread_time() - used
-            self._look_at = begun + max(EVERY, IDLE_SHARE * used)
+            self._full_at = begun + max(EVERY, IDLE_SHARE * used)
+            self._look_at = max(self._full_at, begun + min(LONGEST, BATCH_SHARE * used))
         if self._pending or self._gone:
             settled = store.put(self._pending.values(), self._gone)
             self._pending.clear()
@@ -102,6 +106,8 @@ class Stitcher:
 
     def _lead(self, store: Store, now: float) -> bool:
         if not now + LEASE - RENEW < self._until <= now + LEASE:
+            if now > self._until:
+                store.forget()  # somebody else may have had it meanwhile
             if not store.lease(self._owner, now, LEASE):
                 self.forget()
                 return False
