@@ -50,7 +50,8 @@ class _Put:
 
     def same(self, sign_in: SignIn) -> bool:
         """Nothing is to be written but what it has come to."""
-        return (self.started, self.ended) == (sign_in.started, sign_in.ended) and self.joined == sign_in.joined
+        times = sign_in.started, sign_in.ended
+        return (self.started, self.ended) == times and self.joined == sign_in.joined
 
 
 class Store:
