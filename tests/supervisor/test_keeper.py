@@ -61,9 +61,10 @@ def niceness(pid: int) -> list[int]:
 def test_the_admin_process_stitches_what_the_workers_write(edge: Crew, path: Path) -> None:
     pid = admin(edge)
     wait_until(lambda: keeper(path) == pid, lambda: keeper(path))
-    assert NICE in niceness(pid), "its thread steps back"
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness(pid)[-1] == min(19, own + NICE), "its thread steps back"
     for worker in edge.workers().values():
-        assert set(niceness(worker)) == {0}
+        assert set(niceness(worker)) == {own}
     for name in ("alice", "bob"):
         assert edge.ask(USER_DOCUMENT.format(name))[0] == 200
     wait_until(lambda: users(path) == {"alice@contoso.example", "bob@contoso.example"}, lambda: users(path))
@@ -99,7 +100,12 @@ def test_another_file_to_follow_is_adopted(edge: Crew, path: Path, tmp_path: Pat
     log = tmp_path / "dns.log"
     edge.change(journal={"follow": [{"dns": str(log)}]})
     edge.wait_for("lyncgate_config_reloads_total", 2, result="success")
-    with log.open("a") as file:
-        file.write(DNS)
-    edge.wait_for("lyncgate_journal_events_total", 1)
+
+    def one_more() -> float:
+        """Its keeper begins at the end of a file that is there when it looks first."""
+        with log.open("a") as file:
+            file.write(DNS)
+        return edge.metric("lyncgate_journal_events_total")
+
+    wait_until(one_more, lambda: edge.log)
     assert "lyncdiscover.contoso.example" in ask(path, "SELECT event FROM events")

@@ -252,13 +252,18 @@ def test_it_is_bounded_by_age(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         wait_until(lambda: kept(path)[0] == 30, lambda: kept(path))
         later = now + 10 * 3600
         wait_until(lambda: kept(path) == (0, 0), lambda: kept(path))
+        append(made, 60, 1, started=later - 60)
+        assert made.flush()
+        (row,) = Reader(made.place).list()
+        assert row.revision > 60, "who follows has seen sixty changes"
 
 
 def test_it_is_bounded_by_size_and_the_oldest_make_room(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "PRUNE_EVERY", 0.0)
     with journal(path, size=2 * MIB) as (made, told):
         for first in range(0, 400, 50):
-            append(made, first, 50, started=time.time() - 2000 + first)
+            # Over, and not so long ago that events which are not stitched yet would make room first.
+            append(made, first, 50, started=time.time() - 50 + first / 12)
             assert made.flush()
         told.size = 0  # until room has been made for the last ones as well
         wait_until(lambda: 0 < told.size <= 2 * MIB, lambda: told.size)

@@ -7,6 +7,7 @@ the journal says that this one was.
 
 from __future__ import annotations
 
+import gc
 import logging
 
 from lyncgate.observe.counting import Snapshot
@@ -15,6 +16,9 @@ from lyncgate.observe.journal.writer import Journal, Part
 from lyncgate.observe.journal_metrics import JournalMetrics
 from lyncgate.policy import policy
 
+# Stitching makes many objects, keeps some of them for half an hour, and none in circles that matter.
+YOUNG_OBJECTS, GENERATIONS = 20_000, 20
+
 log = logging.getLogger(__name__)
 
 
@@ -22,6 +26,7 @@ class Keeper:
     """`rules`: the journal's, with the file that the workers write."""
 
     def __init__(self, rules: policy.Journal) -> None:
+        gc.set_threshold(YOUNG_OBJECTS, GENERATIONS, GENERATIONS)
         self._metrics = JournalMetrics(Families())
         self._journal: Journal | None = None
         try:

@@ -20,8 +20,9 @@ from lyncgate.observe.journal.observer import JournalObserver
 from lyncgate.observe.journal.store import Judged, Store
 from lyncgate.signin.diagnose import diagnose
 from lyncgate.signin.events import Event
+from lyncgate.signin.finding import Finding
 from lyncgate.signin.stages import assemble
-from lyncgate.signin.story import Joined, SignIn
+from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState
 from lyncgate.signin.tracker import KEEP, Tracker
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ TRACKED = 20_000  # events held in memory, about 2 kB each
 REMEMBERED = 20_000  # keys of sign-ins that are no longer tracked, about 300 bytes each
 ACCOUNTS = 5000  # of which it is remembered whose they are, about 600 bytes each
 NAMES = 100_000  # with more, stitching begins anew: one connection may bring any number from outside
+YOUNG = 10.0  # seconds from its start in which a sign-in is not diagnosed while all goes well
 AROUND = 100  # sign-ins that diagnosis may compare with
 EARLIER = 3  # and so many of the same user, of those who are refused
 COMPLAIN_EVERY = 60.0  # seconds
@@ -145,7 +147,10 @@ class Stitcher:
             self._tracker, self._failed = None, time.monotonic()
             return
         for sign_in in changed:
-            self._judge(sign_in, store)
+            if _is_young(sign_in, now):
+                self._note(sign_in, ())
+            else:
+                self._judge(sign_in, store)
         for id_ in dict.fromkeys(id_ for id_, _ in late):
             events, joined = store.events_of(id_)
             events += [event for of, event in late if of == id_]
@@ -160,6 +165,9 @@ class Stitcher:
         except Exception:
             self._complain(f"sign-in {sign_in.id} can't be diagnosed")
             findings = ()
+        self._note(sign_in, findings)
+
+    def _note(self, sign_in: SignIn, findings: tuple[Finding, ...]) -> None:
         self._pending[sign_in.id] = (sign_in, findings)
         self._around[sign_in.id] = sign_in
         self._around.move_to_end(sign_in.id)
@@ -171,6 +179,14 @@ class Stitcher:
         if time.monotonic() - self._complained > COMPLAIN_EVERY:
             self._complained = time.monotonic()
             log.exception("%s", what)
+
+
+def _is_young(sign_in: SignIn, now: float | None) -> bool:
+    """It goes on, nothing has failed, and it began just now: there is nothing to explain yet, and most are
+    over when they are looked at again."""
+    if now is None or sign_in.outcome is not SignInOutcome.OPEN or sign_in.started < now - YOUNG:
+        return False
+    return not any(view.state is StageState.FAILED for view in sign_in.stages)
 
 
 def _earlier(sign_in: SignIn, store: Store, known: Container[str]) -> list[SignIn]:

@@ -35,6 +35,11 @@ _EVENT = (
 )
 _FIRST, _WHOLE = _EVENT.format("IGNORE"), _EVENT.format("REPLACE")
 _COUNTED = "SELECT counted FROM signins WHERE id = ?"
+# It never goes back, whatever is deleted: who follows asks for what comes after the one that he knows.
+_REVISION = (
+    "SELECT max(coalesce((SELECT max(revision) FROM signins), 0), "
+    "coalesce((SELECT CAST(value AS INTEGER) FROM state WHERE name = 'revision'), 0))"
+)
 _SET = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
 
 type Judged = tuple[SignIn, tuple[Finding, ...]]
@@ -152,7 +157,7 @@ class Store:
         settled: list[Judged] = []
         self._putting = {}
         with self._transaction() as connection:
-            (revision,) = connection.execute("SELECT coalesce(max(revision), 0) FROM signins").fetchone()
+            (revision,) = connection.execute(_REVISION).fetchone()
             for sign_in, findings in judged:
                 revision += 1
                 before = self._put.get(sign_in.id)
@@ -162,6 +167,7 @@ class Store:
                     settled.append((sign_in, findings))
                 self._write(sign_in, findings, revision, counted or is_news, same=same)
             self._forget(list(gone))
+            connection.execute(_SET, ("revision", revision))
         self._put.update(self._putting)  # now that it has happened
         for sign_in, _ in settled:
             self._put.pop(sign_in.id, None)

@@ -150,7 +150,8 @@ class Journal:
         if self._part is Part.KEEPS:
             pause = LOOK
             with contextlib.suppress(OSError):  # Linux counts a thread as a process here; a sandbox may not
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+                thread = threading.get_native_id()
+                os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
         while not self._closing:
             if not more:
                 self._wake.wait(pause)
