@@ -109,7 +109,7 @@ def test_what_stitching_has_no_time_for_waits_in_the_file(
         sent = append(made, 0, 40)
         wait_until(lambda: told.written == sent, "not written")
         tracker = made._stitcher._tracker
-        assert tracker
+        assert tracker is not None
         wait_until(lambda: len(tracker) > 0, "nothing is taken in")
         assert len(tracker) <= 60
         assert made.flush()
