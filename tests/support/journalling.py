@@ -28,7 +28,7 @@ from lyncgate.engine.journaling import share_interpreter
 from lyncgate.observe.journal.observer import Dropped
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import JournalError, Place
-from lyncgate.observe.journal.writer import BUFFERED_EVENTS, Journal
+from lyncgate.observe.journal.writer import BUFFERED_EVENTS, Journal, Part
 from lyncgate.policy import policy
 from lyncgate.signin.events import Event
 from lyncgate.signin.finding import Finding
@@ -69,11 +69,13 @@ def journal(
     *,
     limit: int = BUFFERED_EVENTS,
     clock: Callable[[], float] = time.time,
+    part: Part = Part.ALL,
     **rules: Any,
 ) -> Iterator[tuple[Journal, Told]]:
     """One that runs, and what it told. `rules`: of policy.Journal, beside the path."""
     told = Told()
-    made = Journal(policy.Journal(str(path) if path else None, **rules), told, clock=clock, limit=limit)
+    kept = policy.Journal(str(path) if path else None, **rules)
+    made = Journal(kept, told, part=part, clock=clock, limit=limit)
     try:
         yield made, told
     finally:

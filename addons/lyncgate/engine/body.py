@@ -29,10 +29,16 @@ log = logging.getLogger(__name__)
 
 class EdgeBody:
     """`sinks` hear of every event, from the event loop, beside the journal: finished exchanges, polls that
-    have begun, handshakes that failed. Must be made on the running event loop."""
+    have begun, handshakes that failed. `keeps_journal`: no other process stitches its events. Must be made on
+    the running event loop."""
 
     def __init__(
-        self, policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE, scripts: Sequence[Path] = ()
+        self,
+        policy: Policy,
+        *sinks: Sink,
+        engine: Engine = Engine.LANE,
+        scripts: Sequence[Path] = (),
+        keeps_journal: bool = True,
     ) -> None:
         """Raises StartError when the policy's files, or a script, can't be used."""
         self.metrics = Metrics()
@@ -42,7 +48,8 @@ class EdgeBody:
             opened.enter_context(contextlib.closing(self.access_log))
             try:
                 self.access_log.prepare(policy)()
-                self.journal = opened.enter_context(contextlib.closing(JournalSink(policy, self.metrics)))
+                journal = JournalSink(policy, self.metrics, keeps=keeps_journal)
+                self.journal = opened.enter_context(contextlib.closing(journal))
                 addons = EdgeAddons(
                     policy, self.metrics, self.access_log, self.journal, *sinks, hasher=self.journal.hasher
                 )
@@ -85,8 +92,14 @@ class EdgeBody:
 
 @contextlib.asynccontextmanager
 async def edge_body(
-    policy: Policy, *sinks: Sink, engine: Engine = Engine.LANE, scripts: Sequence[Path] = ()
+    policy: Policy,
+    *sinks: Sink,
+    engine: Engine = Engine.LANE,
+    scripts: Sequence[Path] = (),
+    keeps_journal: bool = True,
 ) -> AsyncIterator[EdgeBody]:
     """One on the running loop, not started yet. Raises StartError."""
-    with eager_tasks(), contextlib.closing(EdgeBody(policy, *sinks, engine=engine, scripts=scripts)) as body:
-        yield body
+    with eager_tasks():
+        made = EdgeBody(policy, *sinks, engine=engine, scripts=scripts, keeps_journal=keeps_journal)
+        with contextlib.closing(made) as body:
+            yield body

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from lyncgate.observe.journal.reader import Reader
-from lyncgate.observe.journal.writer import Journal
+from lyncgate.observe.journal.writer import Journal, Part
 from lyncgate.observe.metrics import Metrics
 from lyncgate.policy.policy import Policy
 from lyncgate.signin.events import Event
@@ -29,12 +29,12 @@ def share_interpreter() -> None:
 
 
 class JournalSink:
-    """`hasher`: makes the keys of the events that this journal gets. `reader`: of it. Raises OSError if the
-    journal's file or key can't be used."""
+    """`hasher`: makes the keys of the events that this journal gets. `reader`: of it. `keeps`: stitching and
+    the like are done here as well. Raises OSError if the journal's file or key can't be used."""
 
-    def __init__(self, policy: Policy, metrics: Metrics) -> None:
+    def __init__(self, policy: Policy, metrics: Metrics, *, keeps: bool = True) -> None:
         share_interpreter()
-        self._journal = Journal(policy.journal, metrics.journal)
+        self._journal = Journal(policy.journal, metrics.journal, part=Part.ALL if keeps else Part.WRITES)
         metrics.journal.behind(lambda: self._journal.behind)
         self.hasher = self._journal.hasher
         self.reader = Reader(self._journal.place)

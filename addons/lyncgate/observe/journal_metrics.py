@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lyncgate.lync.stages import Stage
+from lyncgate.observe.counting import Snapshot
 from lyncgate.observe.families import Families
 from lyncgate.observe.journal.observer import Dropped
 from lyncgate.signin.catalogue.catalogue import CATALOGUE
@@ -19,6 +20,7 @@ OTHER = "_other"
 NONE = "_none"
 TIMED = (StageState.OK, StageState.FAILED)
 CODES = frozenset(CATALOGUE)
+OURS = ("lyncgate_signin", "lyncgate_findings_", "lyncgate_journal_")
 
 
 class JournalMetrics:
@@ -60,6 +62,10 @@ class JournalMetrics:
         """Bytes in use, and sign-ins under way."""
         self._families.journal_size.set(size)
         self._families.signins_open.set(open_sign_ins)
+
+    def snapshots(self) -> list[Snapshot]:
+        """All of the journal's and no other's: of a process that keeps it and serves nobody."""
+        return [one for one in self._families.snapshots() if one.definition.name.startswith(OURS)]
 
     def behind(self, seconds: Callable[[], float]) -> None:
         """`seconds` is asked at each scrape: a thread that hangs can't tell."""

@@ -31,6 +31,7 @@ class People:
         self._where: dict[str, set[str]] = {}  # account → connections
         self._meaning: dict[str, str] = {}  # account → person
         self._heard: dict[str, None] = {}  # accounts, that which was named last at the end
+        self._together_names = self._met_names = 0  # how many names are in those
 
     def learn(self, keys: Keys) -> list[str]:
         """Take in what an event says. Returns the accounts that mean another person since."""
@@ -43,7 +44,7 @@ class People:
             self._heard.pop(account, None)
             self._heard[account] = None
         if user is not None and account is not None:
-            self._together.setdefault(account, set()).add(user)
+            self._bring_together(account, {user})
         if keys.connection is not None:
             met = self._met.setdefault(keys.connection, _Met())
             before = len(met.users), len(met.accounts)
@@ -53,6 +54,7 @@ class People:
                 met.accounts.add(account)
                 self._where.setdefault(account, set()).add(keys.connection)
             if before != (len(met.users), len(met.accounts)):
+                self._met_names += len(met.users) + len(met.accounts) - sum(before)
                 touched |= met.accounts
         changed = [name for name in touched if self._mean(name) != self._meaning.get(name)]
         for name in changed:
@@ -71,13 +73,14 @@ class People:
         met = self._met.pop(connection, None)
         if met is None:
             return
+        self._met_names -= len(met.users) + len(met.accounts)
         for account in met.accounts:
             where = self._where[account]
             where.discard(connection)
             if not where:
                 del self._where[account]
             if len(met.users) == 1 and _fits(account, met):
-                self._together.setdefault(account, set()).update(met.users)
+                self._bring_together(account, met.users)
 
     def trim(self, most: int, needed: Container[str]) -> None:
         """Keep no more than `most` accounts, those that were named last, beside the ones that are `needed` or
@@ -88,15 +91,20 @@ class People:
         idle = (name for name in self._heard if name not in self._where and name not in needed)
         for account in list(itertools.islice(idle, surplus)):
             del self._heard[account]
-            self._together.pop(account, None)
+            self._together_names -= len(self._together.pop(account, ()))
             self._meaning.pop(account, None)
 
     @property
     def names(self) -> int:
         """How many are held, each as often as it stands somewhere: on one connection, or with one account,
         may be any number."""
-        met = sum(len(met.users) + len(met.accounts) for met in self._met.values())
-        return met + len(self._heard) + sum(map(len, self._together.values()))
+        return self._met_names + len(self._heard) + self._together_names
+
+    def _bring_together(self, account: str, users: set[str]) -> None:
+        there = self._together.setdefault(account, set())
+        before = len(there)
+        there |= users
+        self._together_names += len(there) - before
 
     def _mean(self, account: str) -> str:
         users = self._together.get(account) or {

@@ -9,15 +9,17 @@ from lyncgate.signin.facts import VALUE_LIMIT
 
 # What looks like a ticket, a key or a hash: words of text have no 40 such characters in a row.
 _TOKEN = re.compile(r"cwt=\S+|[A-Za-z0-9+/=_-]{40,}")
-_SHORTEST = len("cwt=x")
+_COMPACT, _LONG = "cwt=", 40  # how each of the two is told in little time
 _LONGEST_URL = 4096
 _TOKEN_IN_PATH = re.compile(r"cwt=[^/]+|[A-Za-z0-9+=_-]{40,}")
+# As documents have them: nothing is to be taken away, but a token from the path.
+_USUAL = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?", re.ASCII)
 
 
 def plain(text: str, limit: int = VALUE_LIMIT) -> str:
     """The text in one line of at most `limit` characters, with `…` for what may be a token."""
     bounded = text[: 8 * limit]
-    if len(bounded) >= _SHORTEST:
+    if len(bounded) >= _LONG or _COMPACT in bounded:
         bounded = _TOKEN.sub("…", bounded)
     return _line(bounded, limit)
 
@@ -35,6 +37,10 @@ def plain_bytes(value: bytes, limit: int = VALUE_LIMIT) -> str:
 
 def url(text: str) -> str | None:
     """The URL without query, fragment and credentials; a path stays one. None: there is nothing left."""
+    if len(text) <= VALUE_LIMIT and (usual := _USUAL.fullmatch(text)):
+        path = usual[1] or ""
+        if len(path) < _LONG or not _TOKEN_IN_PATH.search(path):
+            return text
     try:
         parts = urllib.parse.urlsplit(text.strip()[:_LONGEST_URL])
         host = parts.hostname or ""

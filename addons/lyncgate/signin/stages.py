@@ -46,46 +46,66 @@ def assemble(
     stages and of the sign-in are corrected by it, those in the events stay as they were told. `now`: Unix
     seconds, to tell what is still going on from what is over; None: everything is over.
     """
-    return assembled(id, events, joined, offsets, now)[0]
+    return Assembly(id, events, joined, offsets).sign_in(now)
 
 
-def assembled(
-    id: str,
-    events: Iterable[Event],
-    joined: Mapping[str, Joined],
-    offsets: Mapping[str, float] | None = None,
-    now: float | None = None,
-) -> tuple[SignIn, float]:
-    """As `assemble`, and the time (Unix seconds) from which on it is over, if nothing is added to it."""
-    offsets = offsets or {}
-    timed = sorted((event.started - offsets.get(event.origin, 0.0), event.id, event) for event in events)
-    story = _Story([_Seen(when, event) for when, _, event in timed])
-    started = story.seen[0].started
-    ended = max(seen.ended for seen in story.seen)
-    rows = {stage: story.row(stage) for stage in Stage}
-    over = story.over(rows)
-    outcome, failed = (SignInOutcome.OPEN, None) if now is not None and now < over else story.outcome(rows)
-    users = [user for seen in story.seen if (user := seen.event.keys.user)]
-    accounts = [account for seen in story.seen if (account := seen.event.keys.account)]
-    user = _most_common(users)
-    account = _most_common([name for name in accounts if name.lower() != user])
-    origins = {event.origin for _, _, event in timed}
-    sign_in = SignIn(
-        id=id,
-        user=user,
-        account=account,
-        client=_most_common([_client(seen.event) for seen in story.seen]),
-        device=_most_common([seen.event.keys.agent for seen in story.seen]),
-        started=started,
-        ended=ended,
-        outcome=outcome,
-        failed_stage=failed,
-        stages=tuple(story.finished(rows, outcome, failed)),
-        events=tuple(event for _, _, event in timed),
-        joined=tuple((event.id, joined.get(event.id, Joined.TIME)) for _, _, event in timed),
-        offsets=tuple(sorted((origin, offsets[origin]) for origin in origins if origin in offsets)),
-    )
-    return sign_in, over
+class Assembly:
+    """A sign-in of these events, as `assemble` has it, whose outcome is asked for later, or again: most are
+    shown while they go on, and once more when they are over and nothing else has come. `over`: the time (Unix
+    seconds) from which on it is over, if nothing is added to it."""
+
+    __slots__ = ("_id", "_joined", "_offsets", "_open", "_rows", "_story", "_timed", "over")
+
+    def __init__(
+        self,
+        id: str,
+        events: Iterable[Event],
+        joined: Mapping[str, Joined],
+        offsets: Mapping[str, float] | None = None,
+    ) -> None:
+        self._id = id
+        self._joined = joined
+        self._offsets = offsets or {}
+        self._timed = sorted(
+            [(event.started - self._offsets.get(event.origin, 0.0), event.id, event) for event in events]
+        )
+        self._story = _Story([_Seen(when, event) for when, _, event in self._timed])
+        self._rows = {stage: self._story.row(stage) for stage in Stage}
+        self.over = self._story.over(self._rows)
+        self._open: SignIn | None = None  # as it was told while it went on
+
+    def sign_in(self, now: float | None = None) -> SignIn:
+        """As of `now`; None: when it is over. Not before what was asked for last: it does not open again."""
+        story, rows = self._story, self._rows
+        is_open = now is not None and now < self.over
+        outcome, failed = (SignInOutcome.OPEN, None) if is_open else story.outcome(rows)
+        stages = tuple(story.finished(rows, outcome, failed))
+        if self._open is not None:
+            return dataclasses.replace(self._open, outcome=outcome, failed_stage=failed, stages=stages)
+        users = [user for seen in story.seen if (user := seen.event.keys.user)]
+        accounts = [account for seen in story.seen if (account := seen.event.keys.account)]
+        user = _most_common(users)
+        origins = {event.origin for _, _, event in self._timed}
+        made = SignIn(
+            id=self._id,
+            user=user,
+            account=_most_common([name for name in accounts if name.lower() != user]),
+            client=_most_common([_client(seen.event) for seen in story.seen]),
+            device=_most_common([seen.event.keys.agent for seen in story.seen]),
+            started=story.seen[0].started,
+            ended=max([seen.ended for seen in story.seen]),
+            outcome=outcome,
+            failed_stage=failed,
+            stages=stages,
+            events=tuple([event for _, _, event in self._timed]),
+            joined=tuple([(id, self._joined.get(id, Joined.TIME)) for _, id, _ in self._timed]),
+            offsets=tuple(
+                sorted([(origin, self._offsets[origin]) for origin in origins if origin in self._offsets])
+            ),
+        )
+        if is_open:
+            self._open = made
+        return made
 
 
 def _client(event: Event) -> str | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lyncgate.signin.events import Event
-from lyncgate.signin.stages import assembled
+from lyncgate.signin.stages import Assembly
 from lyncgate.signin.story import SignIn
 from lyncgate.signin.weave import Woven, weave
 
@@ -23,7 +23,7 @@ def stitch(events: Iterable[Event], now: float | None = None) -> list[SignIn]:
     """The sign-ins that these events tell of, in order of their start. `now`: Unix seconds, to tell what is
     still going on; None: everything is over. Events that belong to no sign-in are left out."""
     woven = weave(events)
-    made = [told(sign_in, woven.offsets, now)[0] for sign_in in woven.sign_ins.values()]
+    made = [assembly(sign_in, woven.offsets).sign_in(now) for sign_in in woven.sign_ins.values()]
     return sorted(made, key=lambda sign_in: (sign_in.started, sign_in.id))
 
 
@@ -33,8 +33,8 @@ def offsets(events: Iterable[Event]) -> dict[str, float]:
     return weave(events).offsets
 
 
-def told(woven: Woven, offsets: dict[str, float], now: float | None) -> tuple[SignIn, float]:
-    """A sign-in, assembled; and when it is over, as of what is known."""
+def assembly(woven: Woven, offsets: dict[str, float]) -> Assembly:
+    """A sign-in, put together as of what is known."""
     events = woven.events
     joined = {event.id: why for event, why in events}
-    return assembled(woven.id, [event for event, _ in events], joined, offsets, now)
+    return Assembly(woven.id, [event for event, _ in events], joined, offsets)

@@ -9,6 +9,7 @@ device keeps its ticket for hours, and shows it again when it signs in anew.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from lyncgate.signin.proofs import proofs
 type Key = tuple[str, str]  # kind and value
 type Anchor = tuple[int, float, str]  # of an event: rank of its kind, time, id
 
+KNOWN_URLS = 1024  # most documents hand out the same ones
 _RANK = {"exchange": 0, "handshake": 1, "sip": 2, "trace": 2, "dns": 3}
 
 _EARLY = {*list(Stage)[: list(Stage).index(Stage.LOCATE)], None}
@@ -118,8 +120,10 @@ def _take_exchange(made: Strand, when: float, event: Exchange) -> None:
     if facts.redirect is not None:
         made.redirects.append((when, host := host_of(facts.redirect)))
         made.leads.add(host)
-    made.leads.update(host_of(url) for _, url in facts.links)
-    made.leads.update(host_of(url) for url in facts.authentication_urls)
+    for _, url in facts.links:
+        made.leads.add(host_of(url))
+    for url in facts.authentication_urls:
+        made.leads.add(host_of(url))
     stage = event.stage
     made.staged |= stage is not None
     if event.keys.application is not None:
@@ -158,6 +162,7 @@ def had_user_document(event: Exchange) -> bool:
     return is_it and event.status == 200 and event.facts.document is not Document.REDIRECT
 
 
+@functools.lru_cache(KNOWN_URLS)
 def host_of(url: str) -> str:
     """The host of a URL, lower case, without port; empty: none."""
     return (

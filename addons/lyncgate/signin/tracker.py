@@ -19,7 +19,8 @@ from __future__ import annotations
 import collections
 
 from lyncgate.signin.events import Event
-from lyncgate.signin.stitch import told
+from lyncgate.signin.stages import Assembly
+from lyncgate.signin.stitch import assembly
 from lyncgate.signin.story import SignIn
 from lyncgate.signin.strands import Key, personal
 from lyncgate.signin.weave import Weave, Woven, is_complete
@@ -30,6 +31,7 @@ REMEMBERED = 50_000  # keys
 ACCOUNTS = 50_000
 _ROOM = 0.9  # of the limit: how much is left when there were too many events
 _OFTEN = 0.1  # of `keep`: how often what is too old is looked for
+_NOTHING = Woven("", "", ())
 
 
 class Tracker:
@@ -47,7 +49,7 @@ class Tracker:
         self._remembered = remembered
         self._weave = Weave(accounts)
         self._shown: set[str] = set()  # ids that were returned
-        self._over: dict[str, float] = {}  # id of one that is open → when it will be over
+        self._open: dict[str, tuple[Woven, Assembly]] = {}  # by id, as they were returned last
         self._gone: list[str] = []
         self._late: list[tuple[str, Event]] = []
         self._forgotten: collections.OrderedDict[Key, str] = collections.OrderedDict()  # key → sign-in
@@ -77,12 +79,19 @@ class Tracker:
         offsets = self._weave.offsets.copy()
         changed, gone = self._weave.update()
         if offsets != self._weave.offsets:  # each sign-in tells of the clocks that it was seen by
-            changed |= self._weave.seen_by(offsets)
-        changed |= {id for id, over in self._over.items() if id not in gone and (now is None or now >= over)}
+            moved = self._weave.seen_by(offsets)
+            changed |= moved
+            for id in moved & self._open.keys():
+                self._open[id] = (_NOTHING, self._open[id][1])
+        changed |= {
+            id
+            for id, (_, known) in self._open.items()
+            if id not in gone and (now is None or now >= known.over)
+        }
         self._gone += sorted(gone & self._shown)
         self._shown -= gone
         for id in gone:
-            self._over.pop(id, None)
+            self._open.pop(id, None)
         found = [self._told(self._weave.sign_ins[id], now) for id in changed]
         if len(self) > self._limit or self.newest >= self._tidied + _OFTEN * self._keep:
             self._tidy()
@@ -99,12 +108,15 @@ class Tracker:
         return late
 
     def _told(self, woven: Woven, now: float | None) -> SignIn:
-        sign_in, over = told(woven, self._weave.offsets, now)
+        of, known = self._open.get(woven.id, (None, None))
+        if known is None or of is not woven:  # else nothing came to it: it is over, or may be soon
+            known = assembly(woven, self._weave.offsets)
+        sign_in = known.sign_in(now)
         self._shown.add(woven.id)
-        if now is not None and now < over:
-            self._over[woven.id] = over
+        if now is not None and now < known.over:
+            self._open[woven.id] = (woven, known)
         else:
-            self._over.pop(woven.id, None)
+            self._open.pop(woven.id, None)
         return sign_in
 
     def _of_forgotten(self, event: Event) -> str | None:
@@ -126,7 +138,7 @@ class Tracker:
         for latest, id in sorted((woven.latest, id) for id, woven in self._weave.sign_ins.items()):
             if latest >= old and surplus <= 0:
                 break
-            if id not in self._over:
+            if id not in self._open:
                 woven = self._weave.sign_ins[id]
                 forgotten.append(woven)
                 surplus -= self._remember(woven)

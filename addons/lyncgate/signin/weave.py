@@ -222,8 +222,13 @@ class Weave:
             parts = (*attempt.strands, *zip(given, whys, strict=True))
             id = min(one.anchor for one, _ in parts)[2]
             self._ids[home] = id
-            self.sign_ins[id] = Woven(id, home, parts)
-            (same if id in had and had[id].parts == parts else made).add(id)
+            before = had.get(id)
+            if before is not None and before.home == home and before.parts == parts:
+                self.sign_ins[id] = before  # the same object, which says so to who remembers it
+                same.add(id)
+            else:
+                self.sign_ins[id] = Woven(id, home, parts)
+                made.add(id)
         return made, had.keys() - made - same
 
     def _time(self, event: Event) -> float:

@@ -15,6 +15,7 @@ import pytest
 
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import Place
+from lyncgate.observe.journal.writer import Part
 from lyncgate.signin.story import SignInOutcome
 from support.journalling import append, ask, journal, kept
 from support.processes import ROOT, wait_until
@@ -96,6 +97,22 @@ def test_two_processes_write_one_journal_and_one_story_is_told(path: Path) -> No
         assert {row.outcome for row in rows} == {SignInOutcome.OK}
         assert told_one.written + told_other.written == 40 * EVENTS
         assert {len(told.settled) for told in (told_one, told_other)} == {0, 40}
+
+
+def test_who_only_writes_leaves_the_rest_to_who_keeps(path: Path) -> None:
+    with (
+        journal(path, part=Part.WRITES) as (writes, told_writes),
+        journal(path, part=Part.KEEPS) as (keeps, told_keeps),
+    ):
+        append(writes, 0, 10)
+        assert writes.flush()
+        assert told_writes.written == kept(path)[1] + 10, "each has a poll, which is told twice"
+        assert keeps.flush()
+        assert len(Reader(keeps.place).list(limit=100)) == len(told_keeps.settled) == 10
+        assert keeps._stitcher.leads
+        assert not writes._stitcher.leads
+        assert (told_writes.settled, told_keeps.written) == ([], 0)
+        assert told_keeps.size > told_writes.size == 0, "room is made by who keeps"
 
 
 def test_another_writer_goes_on_when_the_one_that_stitches_is_killed(path: Path) -> None:

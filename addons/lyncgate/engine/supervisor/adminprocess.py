@@ -1,7 +1,8 @@
-"""The admin: a process that serves no phones. It answers /metrics, /readyz and the pages, and reads rules.
+"""The admin: a process that serves no phones. It answers /metrics, /readyz and the pages, reads rules, and
+keeps the journal.
 
-Checking rules, writing out metrics, querying the journal: none of it is in the way of traffic, and none of
-its threads are there when the supervisor forks.
+Checking rules, writing out metrics, querying the journal, stitching: none of it is in the way of traffic, and
+none of its threads are there when the supervisor forks.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from lyncgate.engine.loop import new_loop
 from lyncgate.engine.master import StartError
 from lyncgate.engine.reload import Reloader
 from lyncgate.engine.supervisor.channel import Channel
+from lyncgate.engine.supervisor.keeping import Keeper
 from lyncgate.engine.supervisor.link import Link
 from lyncgate.engine.supervisor.messages import (
     AdoptAll,
     Adopted,
     Answers,
     AskAll,
+    Counted,
     Drain,
     Loads,
     Ready,
@@ -32,19 +35,22 @@ from lyncgate.engine.supervisor.messages import (
     Reloaded,
     Topic,
 )
+from lyncgate.engine.supervisor.scratch import placed
 from lyncgate.observe.admin import Admin, Readiness
+from lyncgate.observe.counting import Snapshot
 from lyncgate.observe.exposition import SnapshotCollector, merged, process_snapshots
 from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import Place
 from lyncgate.observe.pages.site import Pages
 from lyncgate.policy.load import Loaded
-from lyncgate.policy.policy import Policy
+from lyncgate.policy.policy import Journal, Policy
 
 LAST_ANSWERS = 1.0  # seconds for what is being answered when it ends
+TELL_EVERY = 2.0  # seconds between two tellings of what it counted, if there is news
 
 
 def run_admin(
-    channel: Channel, path: Path, loaded: Loaded, listening: socket.socket | None, journal: str | None
+    channel: Channel, path: Path, loaded: Loaded, listening: socket.socket | None, journal: Journal
 ) -> int:
     """The exit status."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -52,19 +58,21 @@ def run_admin(
 
 
 async def _run(
-    channel: Channel, path: Path, loaded: Loaded, listening: socket.socket | None, journal: str | None
+    channel: Channel, path: Path, loaded: Loaded, listening: socket.socket | None, journal: Journal
 ) -> int:
-    process = AdminProcess(channel, path, loaded)
-    return await process.run(listening, journal)
+    process = AdminProcess(channel, path, loaded, journal)
+    return await process.run(listening)
 
 
 class AdminProcess:
-    """Must be made on the running loop."""
+    """`journal`: with its file, in memory or elsewhere. Must be made on the running loop."""
 
-    def __init__(self, channel: Channel, path: Path, loaded: Loaded) -> None:
+    def __init__(self, channel: Channel, path: Path, loaded: Loaded, journal: Journal) -> None:
         if loaded.policy is None:
             raise ValueError("the rules have errors")
         self._policy: Policy = loaded.policy
+        self._journal = journal
+        self._keeper = Keeper(journal)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Answers | Adopted]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,24 +82,42 @@ class AdminProcess:
         self._reloader = Reloader(path, loaded, adopt=self._adopt, observer=self)
         self._knows = True
 
-    async def run(self, listening: socket.socket | None, journal: str | None) -> int:
+    async def run(self, listening: socket.socket | None) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._end.set)
-        reader = Reader(Place.of(journal))
+        reader = Reader(Place.of(self._journal.path))
         pages = Pages(lambda: reader, lambda: self._policy.admin.hosts)
         admin = Admin(self, self._readiness, pages)
         if listening is not None:
             admin.start_on([listening])
         watching = loop.create_task(self._reloader.watch(), name="watch rules")
+        telling = loop.create_task(self._tell(), name="tell counts")
         self._link.send(Ready())
         await self._end.wait()
         watching.cancel()
+        telling.cancel()
         try:
             async with asyncio.timeout(LAST_ANSWERS):
                 await admin.stop()
         except TimeoutError:
             pass
+        await asyncio.to_thread(self._keeper.close)
+        self._link.send(Counted(self._counted()))
+        await self._link.sent()
         return 0
+
+    async def _tell(self) -> None:
+        """Sign-ins are counted once, and here: whoever kills this process must not take the count along."""
+        told: list[Snapshot] = []
+        while True:
+            await asyncio.sleep(TELL_EVERY)
+            found = self._keeper.snapshots()
+            if found != told:
+                told = found
+                self._link.send(Counted(self._counted()))
+
+    def _counted(self) -> list[Snapshot]:
+        return [*process_snapshots(), *self._keeper.snapshots()]
 
     # -- rules -----------------------------------------------------------------------------------
 
@@ -107,6 +133,7 @@ class AdminProcess:
         if isinstance(said, Adopted) and said.error is not None:
             raise StartError(said.error)
         self._policy = policy
+        self._keeper.adopt(placed(policy.journal, self._journal.path))
 
     async def _reload(self, number: int) -> None:
         successful = await self._reloader.reload()
@@ -126,7 +153,7 @@ class AdminProcess:
 
     async def _ask(self, topic: Topic) -> Answers:
         number, answer = self._expect()
-        self._link.send(AskAll(number, topic, process_snapshots()))
+        self._link.send(AskAll(number, topic, self._counted()))
         said = await answer
         if not isinstance(said, Answers):
             raise TypeError(f"{type(said).__name__} for a question")

@@ -108,6 +108,13 @@ class AskAll:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Counted:
+    """From the admin, now and then and at its end: what it counted itself. It stays when it is killed."""
+
+    mine: list[Snapshot]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class WorkerAnswer:
     """`content`: None if it did not answer in time."""
 

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lyncgate.policy.policy import MEMORY_JOURNAL, Policy
+from lyncgate.policy.policy import MEMORY_JOURNAL, Journal, Policy
 
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
 PREFIX, LOCK = "lyncgate-", "lock"
@@ -44,12 +44,9 @@ class Scratch:
             _tidy(place)
             self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
             self._hold(self._folder)
-        journal = dataclasses.replace(
-            policy.journal,
-            path=str(self._folder / "journal.sqlite"),
-            size=min(policy.journal.size, MEMORY_JOURNAL),
+        return dataclasses.replace(
+            policy, journal=placed(policy.journal, str(self._folder / "journal.sqlite"))
         )
-        return dataclasses.replace(policy, journal=journal)
 
     def _hold(self, folder: Path) -> None:
         self._lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -62,6 +59,13 @@ class Scratch:
     def remove(self) -> None:
         if self._folder and not self._given_away:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def placed(journal: Journal, path: str | None) -> Journal:
+    """`journal`; if it names no file, in `path`, which takes memory."""
+    if journal.path is not None:
+        return journal
+    return dataclasses.replace(journal, path=path, size=min(journal.size, MEMORY_JOURNAL))
 
 
 def _tidy(place: Path) -> None:

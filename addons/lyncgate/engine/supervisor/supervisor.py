@@ -31,6 +31,7 @@ from lyncgate.engine.supervisor.messages import (
     Adopted,
     Answers,
     AskAll,
+    Counted,
     Drain,
     Loads,
     Ready,
@@ -170,7 +171,7 @@ class Supervisor:
     # -- the admin -------------------------------------------------------------------------------
 
     def _start_admin(self) -> None:
-        journal = self._crew.policy.journal.path
+        journal = self._crew.policy.journal
 
         def close() -> None:
             self._crew.bank.close()
@@ -217,6 +218,8 @@ class Supervisor:
                 self._crew.ask(
                     message.topic, ANSWERS_WITHIN, lambda asking: self._answer(child, message, asking)
                 )
+            case Counted(mine):
+                child.counted = mine
             case AdoptAll():
                 self._adopt_all(child, message)
             case Loads(successful, when, version):

@@ -84,7 +84,8 @@ class _Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._told_to_leave)
         try:
-            async with edge_body(policy, engine=self._engine, scripts=self._scripts) as body:
+            made = edge_body(policy, engine=self._engine, scripts=self._scripts, keeps_journal=False)
+            async with made as body:
                 self._ring = body.master.ticket_keys
                 self._ring.renew(self._tickets)
                 await body.start(Sockets(_grouped(sockets)))

@@ -25,6 +25,11 @@ COLUMNS = (
 )
 _NAMES, _PLACES = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
 INSERT = f"INSERT OR REPLACE INTO signins ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608 (our own names)
+_JUDGED = (
+    *("revision", "user", "account", "client", "device", "outcome", "failed_stage", "counted"),
+    *("codes", "stages", "findings", "offsets"),
+)  # what may change while its events stay the same, and its times
+UPDATE = f"UPDATE signins SET {' = ?, '.join(_JUDGED)} = ? WHERE id = ?"  # noqa: S608 (our own names)
 SELECT = f"SELECT {_NAMES} FROM signins"  # noqa: S608
 EVENTS = (  # of a sign-in, the first ones, with why each belongs
     "SELECT joined, events.event FROM joined JOIN events ON events.id = joined.event "
@@ -68,13 +73,23 @@ class SignInRow:
 
 def values(sign_in: SignIn, findings: tuple[Finding, ...], revision: int, counted: bool) -> tuple[Any, ...]:
     """What INSERT takes."""
+    found = dict(zip(_JUDGED, judgement(sign_in, findings, revision, counted), strict=False))
+    found |= {"id": sign_in.id, "started": sign_in.started, "ended": sign_in.ended}
+    return tuple([found[name] for name in COLUMNS])
+
+
+def judgement(
+    sign_in: SignIn, findings: tuple[Finding, ...], revision: int, counted: bool
+) -> tuple[Any, ...]:
+    """What UPDATE takes."""
     return (
-        *(sign_in.id, revision, sign_in.user, sign_in.account, sign_in.client, sign_in.device),
-        *(sign_in.started, sign_in.ended, sign_in.outcome.value, sign_in.failed_stage, counted),
-        f" {' '.join(finding.code for finding in findings)} ",
+        *(revision, sign_in.user, sign_in.account, sign_in.client, sign_in.device),
+        *(sign_in.outcome.value, sign_in.failed_stage, counted),
+        f" {' '.join([finding.code for finding in findings])} ",
         _json([(view.stage, view.state, view.seconds) for view in sign_in.stages]),
-        _FINDINGS.dump_json(findings).decode(),
-        _json(sign_in.offsets),
+        _FINDINGS.dump_json(findings).decode() if findings else "[]",
+        _json(sign_in.offsets) if sign_in.offsets else "[]",
+        sign_in.id,
     )
 
 

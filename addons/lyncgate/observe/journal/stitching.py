@@ -20,8 +20,9 @@ from lyncgate.observe.journal.observer import JournalObserver
 from lyncgate.observe.journal.store import Judged, Store
 from lyncgate.signin.diagnose import diagnose
 from lyncgate.signin.events import Event
+from lyncgate.signin.finding import Finding
 from lyncgate.signin.stages import assemble
-from lyncgate.signin.story import Joined, SignIn
+from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState
 from lyncgate.signin.tracker import KEEP, Tracker
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,15 @@ log = logging.getLogger(__name__)
 LEASE = 4.0  # seconds until another writer may take over
 RENEW = 1.5
 EVERY = 1.0  # seconds between two looks at what has changed, at least
-IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: the event loop shares the interpreter
-FED = 2500  # events between two looks; what is more waits in the file, where it costs no memory
+IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: an event loop shares the interpreter
+BATCH_SHARE = 25.0  # likewise, where there is much: a sign-in that goes on is looked at less often, for less
+LONGEST = 4.0  # seconds until then, at most
+FED = 5000  # events between two looks; what is more waits in the file, where it costs no memory
 TRACKED = 20_000  # events held in memory, about 2 kB each
 REMEMBERED = 20_000  # keys of sign-ins that are no longer tracked, about 300 bytes each
 ACCOUNTS = 5000  # of which it is remembered whose they are, about 600 bytes each
 NAMES = 100_000  # with more, stitching begins anew: one connection may bring any number from outside
+YOUNG = 10.0  # seconds from its start in which a sign-in is not diagnosed while all goes well
 AROUND = 100  # sign-ins that diagnosis may compare with
 EARLIER = 3  # and so many of the same user, of those who are refused
 COMPLAIN_EVERY = 60.0  # seconds
@@ -51,7 +55,7 @@ class Stitcher:
         self._tracker: Tracker | None = None  # None: somebody else stitches
         self._seq = 0  # of the last event that the tracker has
         self._fed = 0  # events that it was given since the last look
-        self._look_at = 0.0  # monotonic
+        self._look_at = self._full_at = 0.0  # monotonic; the second one holds when no more is taken in
         self._pending: dict[str, Judged] = {}  # judged, and not yet written
         self._gone: list[str] = []  # to be forgotten with the next write
         self._around: collections.OrderedDict[str, SignIn] = collections.OrderedDict()
@@ -68,13 +72,15 @@ class Stitcher:
             return False
         self._take_in(self._tracker, store)
         more = False
-        if looked := at_once or time.monotonic() >= self._look_at:
-            more, self._fed = self._fed >= FED, 0
+        full = self._fed >= FED
+        if looked := at_once or time.monotonic() >= (self._full_at if full else self._look_at):
+            more, self._fed = full, 0
             begun, used = time.monotonic(), time.thread_time()
             # Of what waits in the file we don't know whose end it is: nothing is over yet by the clock.
             self._look(self._tracker, store, min(now, self._tracker.newest) if more else now)
             used = time.thread_time() - used
-            self._look_at = begun + max(EVERY, IDLE_SHARE * used)
+            self._full_at = begun + max(EVERY, IDLE_SHARE * used)
+            self._look_at = max(self._full_at, begun + min(LONGEST, BATCH_SHARE * used))
         if self._pending or self._gone:
             settled = store.put(self._pending.values(), self._gone)
             self._pending.clear()
@@ -102,6 +108,8 @@ class Stitcher:
 
     def _lead(self, store: Store, now: float) -> bool:
         if not now + LEASE - RENEW < self._until <= now + LEASE:
+            if now > self._until:
+                store.forget()  # somebody else may have had it meanwhile
             if not store.lease(self._owner, now, LEASE):
                 self.forget()
                 return False
@@ -139,7 +147,10 @@ class Stitcher:
             self._tracker, self._failed = None, time.monotonic()
             return
         for sign_in in changed:
-            self._judge(sign_in, store)
+            if _is_young(sign_in, now):
+                self._note(sign_in, ())
+            else:
+                self._judge(sign_in, store)
         for id_ in dict.fromkeys(id_ for id_, _ in late):
             events, joined = store.events_of(id_)
             events += [event for of, event in late if of == id_]
@@ -154,6 +165,9 @@ class Stitcher:
         except Exception:
             self._complain(f"sign-in {sign_in.id} can't be diagnosed")
             findings = ()
+        self._note(sign_in, findings)
+
+    def _note(self, sign_in: SignIn, findings: tuple[Finding, ...]) -> None:
         self._pending[sign_in.id] = (sign_in, findings)
         self._around[sign_in.id] = sign_in
         self._around.move_to_end(sign_in.id)
@@ -165,6 +179,14 @@ class Stitcher:
         if time.monotonic() - self._complained > COMPLAIN_EVERY:
             self._complained = time.monotonic()
             log.exception("%s", what)
+
+
+def _is_young(sign_in: SignIn, now: float | None) -> bool:
+    """It goes on, nothing has failed, and it began just now: there is nothing to explain yet, and most are
+    over when they are looked at again."""
+    if now is None or sign_in.outcome is not SignInOutcome.OPEN or sign_in.started < now - YOUNG:
+        return False
+    return not any(view.state is StageState.FAILED for view in sign_in.stages)
 
 
 def _earlier(sign_in: SignIn, store: Store, known: Container[str]) -> list[SignIn]:

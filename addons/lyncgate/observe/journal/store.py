@@ -7,6 +7,8 @@ and has not happened at all.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,27 +24,55 @@ UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-
 FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
 PRUNED_AT_ONCE = 50  # sign-ins, or twenty times as many events that belong to none
 LOOKED_BACK = 20_000  # sign-ins among which earlier ones of a user are looked for
+REMEMBERED = 20_000  # sign-ins under way, of which it is remembered what stands in the file
+LOG_PAGES = 4000  # 16 MB of write-ahead log until a process empties it that only writes
 VACUUMED_AT_ONCE = 1000  # pages given back to the file system: 4 MB
 
 # An exchange that is not over never replaces one that is: it was told late.
 _EVENT = (
     "INSERT OR {} INTO events (id, at, event, belongs) "
-    "VALUES (:id, :at, :event, EXISTS (SELECT 1 FROM joined WHERE event = :id))"
+    "VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM joined WHERE event = ?1))"
 )
 _FIRST, _WHOLE = _EVENT.format("IGNORE"), _EVENT.format("REPLACE")
 _COUNTED = "SELECT counted FROM signins WHERE id = ?"
+# It never goes back, whatever is deleted: who follows asks for what comes after the one that he knows.
+_REVISION = (
+    "SELECT max(coalesce((SELECT max(revision) FROM signins), 0), "
+    "coalesce((SELECT CAST(value AS INTEGER) FROM state WHERE name = 'revision'), 0))"
+)
 _SET = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
 
 type Judged = tuple[SignIn, tuple[Finding, ...]]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Put:
+    """What stands in the file of a sign-in."""
+
+    started: float
+    ended: float
+    joined: tuple[tuple[str, Joined], ...]
+
+    def same(self, sign_in: SignIn) -> bool:
+        """Nothing is to be written but what it has come to."""
+        times = sign_in.started, sign_in.ended
+        return (self.started, self.ended) == times and self.joined == sign_in.joined
+
+
 class Store:
-    def __init__(self, place: Place) -> None:
+    """`reads`: what is written here is read here as well, to be stitched."""
+
+    def __init__(self, place: Place, *, reads: bool = True) -> None:
         """Raises as `schema.open_to_write` does."""
         self.place = place
+        self.reads = reads
         self._connection = open_to_write(place)
+        if not reads:  # who keeps the journal empties its log long before
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         self._inode = _inode(place)
         self._written: dict[str, Event] = {}  # by its line: what was written last need not be read
+        self._put: dict[str, _Put] = {}  # sign-ins under way, as they stand in the file
+        self._putting: dict[str, _Put] = {}  # and as they will when a transaction has ended
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -65,12 +95,12 @@ class Store:
     def add_events(self, events: Sequence[tuple[Event, str]], state: Mapping[str, str]) -> None:
         """Each event with its line. `state` is set in the same transaction: how far a file was read."""
         with self._transaction() as connection:
-            for event, line in events:
-                is_open = isinstance(event, Exchange) and event.outcome is None
-                at = event.started if math.isfinite(event.started) else 0.0
-                connection.execute(_FIRST if is_open else _WHOLE, {"id": event.id, "at": at, "event": line})
-            connection.executemany(_SET, state.items())
-        self._written = {line: event for event, line in events}
+            for is_open, tellings in itertools.groupby(events, _is_open):
+                connection.executemany(_FIRST if is_open else _WHOLE, map(_row, tellings))
+            if state:
+                connection.executemany(_SET, state.items())
+        if self.reads:
+            self._written = {line: event for event, line in events}
 
     def events_after(self, seq: int, limit: int) -> list[tuple[int, Event | None]]:
         """In the order of writing, whoever wrote them. None: of a newer version's kind."""
@@ -124,20 +154,47 @@ class Store:
     def put(self, judged: Iterable[Judged], gone: Iterable[str] = (), *, count: bool = True) -> list[Judged]:
         """Write sign-ins with their findings, and forget those that are `gone`. Returns those to be counted:
         they are over, and were not counted before. `count`: False if none shall be, for whoever goes on."""
-        settled = []
+        settled: list[Judged] = []
+        self._putting = {}
         with self._transaction() as connection:
-            (revision,) = connection.execute("SELECT coalesce(max(revision), 0) FROM signins").fetchone()
+            (revision,) = connection.execute(_REVISION).fetchone()
             for sign_in, findings in judged:
                 revision += 1
-                self._join(sign_in)
-                before = connection.execute(_COUNTED, (sign_in.id,)).fetchone()
-                counted = bool(before and before[0]) | self._absorb(sign_in)
-                if count and not counted and sign_in.outcome is not SignInOutcome.OPEN:
+                before = self._put.get(sign_in.id)
+                same = before is not None and before.same(sign_in)
+                counted = False if same else self._rejoin(sign_in)
+                if is_news := count and not counted and sign_in.outcome is not SignInOutcome.OPEN:
                     settled.append((sign_in, findings))
-                    counted = True
-                connection.execute(rows.INSERT, rows.values(sign_in, findings, revision, counted))
+                self._write(sign_in, findings, revision, counted or is_news, same=same)
             self._forget(list(gone))
+            connection.execute(_SET, ("revision", revision))
+        self._put.update(self._putting)  # now that it has happened
+        for sign_in, _ in settled:
+            self._put.pop(sign_in.id, None)
         return settled
+
+    def _write(
+        self, sign_in: SignIn, findings: tuple[Finding, ...], revision: int, counted: bool, *, same: bool
+    ) -> None:
+        """`same`: nothing came to it, but it is over, or is judged anew."""
+        if same:
+            changed = rows.judgement(sign_in, findings, revision, counted)
+            if self._connection.execute(rows.UPDATE, changed).rowcount:
+                return
+            self._rejoin(sign_in)  # somebody has deleted it
+        self._connection.execute(rows.INSERT, rows.values(sign_in, findings, revision, counted))
+        if not counted and len(self._put) < REMEMBERED:
+            self._putting[sign_in.id] = _Put(sign_in.started, sign_in.ended, sign_in.joined)
+
+    def forget(self) -> None:
+        """Somebody else may write sign-ins from now on."""
+        self._put.clear()
+
+    def _rejoin(self, sign_in: SignIn) -> bool:
+        """Write which events it has. True if it was counted already."""
+        self._join(sign_in)
+        before = self._connection.execute(_COUNTED, (sign_in.id,)).fetchone()
+        return self._absorb(sign_in) or bool(before and before[0])
 
     def _join(self, sign_in: SignIn) -> None:
         connection = self._connection
@@ -174,6 +231,11 @@ class Store:
         return any(counted for _, counted in found)
 
     def _forget(self, ids: Sequence[str]) -> None:
+        if not ids:
+            return
+        for id_ in ids:
+            self._put.pop(id_, None)
+            self._putting.pop(id_, None)
         self._connection.executemany("DELETE FROM joined WHERE signin = ?", [(id_,) for id_ in ids])
         self._connection.executemany("DELETE FROM signins WHERE id = ?", [(id_,) for id_ in ids])
 
@@ -255,6 +317,16 @@ class Store:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}")
+
+
+def _is_open(telling: tuple[Event, str]) -> bool:
+    event = telling[0]
+    return isinstance(event, Exchange) and event.outcome is None
+
+
+def _row(telling: tuple[Event, str]) -> tuple[str, float, str]:
+    event, line = telling
+    return event.id, event.started if math.isfinite(event.started) else 0.0, line
 
 
 def _inode(place: Place) -> int | None:

@@ -1,5 +1,7 @@
 """The journal's writing end: takes events from the event loop, and a thread does all the rest.
 
+Where one process serves, it does all of this; where several do, each does its `Part`.
+
 - `append` puts an event into a bounded buffer, whatever the disk does. When it is full, events are dropped
   and counted; traffic never waits.
 - The thread writes what has gathered in one transaction, stitches, follows files that others write, and
@@ -12,7 +14,9 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import enum
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -32,6 +36,8 @@ from lyncgate.signin.pseudonyms import pseudonymise
 BUFFERED_EVENTS = 20_000  # about 40 MB: half a minute of the fastest edge
 BATCH = 2000  # events a transaction
 GATHER = 0.1  # seconds that an event may wait for company
+LOOK = 0.25  # seconds until the next look at what others have written
+NICE = 10  # of who keeps: a tenth of the processor where traffic wants it all
 PRUNE_EVERY = 5.0  # seconds
 STITCH_AT_END = 5.0  # seconds, if stitching is behind
 RETRY_AFTER = 1.0  # seconds until a disk that failed is tried again
@@ -39,6 +45,12 @@ WAL_WANTED = 16 * policy.MIB  # of write-ahead log; more only while a reader hol
 WAL_MOST = 256 * policy.MIB  # with more nothing is written until the reader is gone
 
 log = logging.getLogger(__name__)
+
+
+class Part(enum.Enum):
+    ALL = enum.auto()
+    WRITES = enum.auto()  # what it is told, and nothing else: another process keeps the journal
+    KEEPS = enum.auto()  # stitches what others write, follows files, makes room; never in traffic's way
 
 
 class Journal:
@@ -49,13 +61,16 @@ class Journal:
         rules: policy.Journal,
         observer: JournalObserver,
         *,
+        part: Part = Part.ALL,
         clock: Callable[[], float] = time.time,
         limit: int = BUFFERED_EVENTS,
     ) -> None:
         self.place = Place.of(rules.path)
+        self._part = part
+        self._keeps = part is not Part.WRITES
         self._store: Store | None = None  # the thread's own, from when it runs
         with contextlib.suppress(sqlite3.OperationalError):  # locked or full: the thread tries again
-            self._store = Store(self.place)
+            self._store = Store(self.place, reads=self._keeps)
         self.hasher = hasher_of(rules.path)  # now: a key beside a file says that it was a journal before
         self._rules = rules
         self._observer = observer
@@ -112,7 +127,8 @@ class Journal:
         self._rules = rules
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until what was appended before is written and stitched. False: not in `timeout` seconds."""
+        """Wait until what was appended before is written and, if this is who keeps, stitched. False: not in
+        `timeout` seconds."""
         done = threading.Event()
         self._asked.append(done)
         self._wake.set()
@@ -130,9 +146,15 @@ class Journal:
 
     def _run(self) -> None:
         more = False
+        pause = GATHER
+        if self._part is Part.KEEPS:
+            pause = LOOK
+            with contextlib.suppress(OSError):  # Linux counts a thread as a process here; a sandbox may not
+                thread = threading.get_native_id()
+                os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
         while not self._closing:
             if not more:
-                self._wake.wait(GATHER)
+                self._wake.wait(pause)
             self._wake.clear()
             more = self._guarded(self._cycle)
         while self._store and (self._events or self._batch) and not self._failing:
@@ -160,12 +182,13 @@ class Journal:
         if time.monotonic() < self._retry_at:
             return False
         if self._store is None:
-            self._store = Store(self.place)
+            self._store = Store(self.place, reads=self._keeps)
         self._require_room_in_wal()
         asked = list(self._asked)
         more = self._write(self._store)
-        more |= self._stitcher.step(self._store, self._clock(), at_once=bool(asked) and not more)
-        more |= self._follow(self._store)
+        if self._keeps:
+            more |= self._stitcher.step(self._store, self._clock(), at_once=bool(asked) and not more)
+            more |= self._follow(self._store)
         if self._failing:
             self._failing = False
             log.warning("journal %s is written again", self.place)
@@ -233,10 +256,11 @@ class Journal:
     def _tidy(self, store: Store) -> bool:
         if time.monotonic() - self._pruned < PRUNE_EVERY:
             return False
-        more = store.prune(self._clock(), self._rules.age, self._size)
+        more = self._keeps and store.prune(self._clock(), self._rules.age, self._size)
         if not more:
             self._pruned = time.monotonic()
-            self._observer.journal_state(store.size, store.open_sign_ins())
+            if self._keeps:
+                self._observer.journal_state(store.size, store.open_sign_ins())
             if store.replaced:
                 raise JournalError(f"journal {self.place}: the file is gone; a new one begins")
         return more
@@ -283,12 +307,13 @@ class Journal:
             self._following.stop()
 
     def _end(self) -> bool:
-        if self._store:
+        if self._store and self._keeps:
             until = time.monotonic() + STITCH_AT_END
             while self._stitcher.step(self._store, self._clock(), at_once=True):
                 if time.monotonic() > until:  # whoever goes on does the rest
                     break
             self._stitcher.stop(self._store)
+        if self._store:
             self._store.close()
         return False
 

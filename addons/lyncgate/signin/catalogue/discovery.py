@@ -41,7 +41,9 @@ def _internal_site(scene: Scene) -> Sighting | None:
     for x in scene.exchanges:
         if x.facts.access_location == "Internal" and x.host.startswith(DISCOVER):
             return certain(saw(x, "AccessLocation is Internal"), *firsts(_misses(scene, x)))
-    for token, url, x in scene.links():  # the UCWA form does not say where it is from
+    if not scene.dns:
+        return None
+    for token, url, x in scene.links:  # the UCWA form does not say where it is from
         if token.lower() == "user" and (missing := scene.missing(host_of(url))):
             return likely(saw(x, f"hands out {url}"), saw(missing[0]))
     return None
@@ -49,7 +51,7 @@ def _internal_site(scene: Scene) -> Sighting | None:
 
 def _misses(scene: Scene, root: Exchange) -> list[DnsQuery]:
     """Look-ups, in vain, of what was handed out after `root`."""
-    hosts = [host_of(url) for _, url, x in scene.links() if x.started >= root.started]
+    hosts = [host_of(url) for _, url, x in scene.links if x.started >= root.started]
     return [query for host in hosts for query in scene.missing(host)]
 
 

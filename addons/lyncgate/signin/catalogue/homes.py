@@ -32,7 +32,7 @@ _ALIKE = 0.8  # of two paths, as difflib has it
 
 def _redirects(scene: Scene) -> list[tuple[str, Exchange]]:
     """(where to, where it stood) of the Redirects in documents, in order."""
-    return [(url, x) for token, url, x in scene.links() if token == REDIRECT and x.status == 200]
+    return [(url, x) for token, url, x in scene.links if token == REDIRECT and x.status == 200]
 
 
 def _unpublished_home(scene: Scene) -> Sighting | None:
@@ -60,8 +60,9 @@ def _unpublished_home(scene: Scene) -> Sighting | None:
 def _misspelt(scene: Scene) -> Sighting | None:
     for url, x in _redirects(scene):
         path = path_of(url).rstrip("/")
-        alike = difflib.SequenceMatcher(None, path, ROOT).ratio() >= _ALIKE
-        if not alike or path == ROOT or path.startswith(f"{ROOT}/"):
+        if path == ROOT or path.startswith(f"{ROOT}/"):
+            continue
+        if difflib.SequenceMatcher(None, path, ROOT).ratio() < _ALIKE:
             continue
         missed = [e for e in scene.exchanges if e.path.rstrip("/") == path and e.status != 200]
         told = saw(x, f"redirects to {url}")
@@ -80,9 +81,11 @@ def _homeless(scene: Scene) -> Sighting | None:
 
 
 def _circle(scene: Scene) -> Sighting | None:
+    redirects = _redirects(scene)
+    if len(redirects) < _CIRCLE:
+        return None
     asked: set[tuple[str, str, str]] = set()
     back: list[Exchange] = []
-    redirects = _redirects(scene)
     for url, x in redirects:
         asked.add((x.scheme, x.host, x.path.rstrip("/")))
         if ("https", host_of(url), path_of(url).rstrip("/")) in asked:

@@ -7,6 +7,7 @@ proxies and of IIS HTML (§6.5).
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.parse
 from collections.abc import Sequence
@@ -31,11 +32,13 @@ ROOT = AUTODISCOVER_ROOT.lower()
 DISCOVER, DISCOVER_INTERNAL = "lyncdiscover.", "lyncdiscoverinternal."
 REDIRECT = "Redirect"  # the token of a link that leads elsewhere
 GONE = (Outcome.CONNECT_FAILED, Outcome.CONNECT_TIMEOUT)  # TCP led nowhere
+KNOWN_URLS = 1024  # most documents hand out the same ones
 _APPLICATION = re.compile(r"(/applications/)[^/]+")  # what follows names a session: nobody else's business
 
 # -- names and URLs ---------------------------------------------------------------------------------
 
 
+@functools.lru_cache(KNOWN_URLS)
 def host_of(url: str) -> str:
     """The host of a URL, lower case; "" if it has none."""
     try:
@@ -44,6 +47,7 @@ def host_of(url: str) -> str:
         return ""
 
 
+@functools.lru_cache(KNOWN_URLS)
 def path_of(url: str) -> str:
     """The path of a URL, lower case, at least `/`."""
     try:

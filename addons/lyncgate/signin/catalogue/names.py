@@ -122,7 +122,7 @@ def _no_hairpin(scene: Scene) -> Sighting | None:
 
 
 def _internal_mcx(scene: Scene) -> Sighting | None:
-    links = {token: (url, x) for token, url, x in scene.links()}
+    links = {token: (url, x) for token, url, x in scene.links}
     if "External/Mcx" not in links:
         return None
     url, document = links["External/Mcx"]

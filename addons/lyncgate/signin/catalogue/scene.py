@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from lyncgate.lync.stages import Stage
 from lyncgate.signin.catalogue.look import (
@@ -30,11 +30,15 @@ class Scene:
     def __init__(self, sign_in: SignIn, around: Sequence[SignIn] = ()) -> None:
         self.sign_in = sign_in
         self._around = around
-        self.exchanges = _of(Exchange, sign_in.events)
-        self.handshakes = _of(Handshake, sign_in.events)
-        self.dns = _of(DnsQuery, sign_in.events)
-        self.sip = _of(SipMessage, sign_in.events)
-        self.lines = _of(TraceLine, sign_in.events)
+        # Each id once: a later telling stands for an earlier one.
+        events = {event.id: event for event in sign_in.events}
+        self.exchanges = _of(Exchange, events.values())
+        others = [event for event in events.values() if not isinstance(event, Exchange)]
+        self.handshakes = _of(Handshake, others)
+        self.dns = _of(DnsQuery, others)
+        self.sip = _of(SipMessage, others)
+        self.lines = _of(TraceLine, others)
+        self._under: dict[tuple[str, ...], list[Exchange]] = {}  # several symptoms look below the same paths
 
     @functools.cached_property
     def around(self) -> tuple[SignIn, ...]:
@@ -63,8 +67,12 @@ class Scene:
 
     def under(self, *prefixes: str) -> list[Exchange]:
         """The exchanges with these paths (lower case) and what lies below them."""
-        wanted = tuple(f"{prefix}/" for prefix in prefixes)
-        return [exchange for path, exchange in self._paths if path.startswith(wanted)]
+        found = self._under.get(prefixes)
+        if found is None:
+            wanted = tuple([f"{prefix}/" for prefix in prefixes])
+            found = [exchange for path, exchange in self._paths if path.startswith(wanted)]
+            self._under[prefixes] = found
+        return found
 
     @functools.cached_property
     def _paths(self) -> list[tuple[str, Exchange]]:
@@ -85,13 +93,17 @@ class Scene:
         """A web ticket was issued."""
         return any(issued_ticket(exchange) for exchange in self.exchanges)
 
-    def links(self) -> Iterator[tuple[str, str, Exchange]]:
+    @functools.cached_property
+    def links(self) -> tuple[tuple[str, str, Exchange], ...]:
         """(token, URL, where it stood) of every link that autodiscover handed out, Redirects too."""
+        found: list[tuple[str, str, Exchange]] = []
         for exchange in self.exchanges:
-            for token, url in exchange.facts.links:
-                yield token, url, exchange
-            if exchange.facts.redirect and not any(t == REDIRECT for t, _ in exchange.facts.links):
-                yield REDIRECT, exchange.facts.redirect, exchange
+            facts = exchange.facts
+            for token, url in facts.links:
+                found.append((token, url, exchange))
+            if facts.redirect and not any(t == REDIRECT for t, _ in facts.links):
+                found.append((REDIRECT, facts.redirect, exchange))
+        return tuple(found)
 
     def answered(self, name: str) -> list[DnsQuery]:
         """Look-ups of `name` that found it."""
@@ -109,7 +121,7 @@ class Scene:
     def values(self) -> dict[str, str | None]:
         """What commands are filled with: user, account, domain, server (front end), pool (its internal name),
         web (external web services name)."""
-        links = {token: url for token, url, _ in reversed(list(self.links()))}
+        links = {token: url for token, url, _ in reversed(self.links)}
         servers = [fqdn for x in self.exchanges if (fqdn := fqdn_of(x))]
         external = next((links[t] for t in ("External/Ucwa", "Ucwa", "Self", "User") if t in links), None)
         internal = next((links[t] for t in ("Internal/Ucwa", "Internal/Autodiscover") if t in links), None)
@@ -126,10 +138,5 @@ class Scene:
         }
 
 
-def _of[E](kind: type[E], events: tuple[Event, ...]) -> tuple[E, ...]:
-    """The events of one kind, each id once: a later telling stands for an earlier one."""
-    found: dict[str, E] = {}
-    for event in events:
-        if isinstance(event, kind):
-            found[event.id] = event
-    return tuple(found.values())
+def _of[E](kind: type[E], events: Iterable[Event]) -> tuple[E, ...]:
+    return tuple([event for event in events if isinstance(event, kind)])
