@@ -17,6 +17,8 @@ import termios
 from collections import deque
 from typing import Protocol
 
+from lyncgate.engine.tls.readahead import read_ahead
+
 RECORD = 16 * 1024  # bytes: the most that a TLS record holds
 CHUNK = 64 * 1024  # bytes read from a plain socket at once
 HIGH = 256 * 1024  # bytes that wait to be sent, from which on whoever feeds them is asked to pause
@@ -47,8 +49,8 @@ class Stream:
     """`waiting`: bytes that the socket would not take yet. `sent`, `got`: bytes ever, for progress."""
 
     __slots__ = (
-        "_loop", "_out", "_owner", "_reading", "_shaking", "_sock", "_writing", "closed", "connected", "fd",
-        "finished", "got", "sent", "tls", "waiting", "writable",
+        "_loop", "_out", "_owner", "_reading", "_shaking", "_sock", "_writing", "ahead", "closed",
+        "connected", "fd", "finished", "got", "sent", "tls", "waiting", "writable",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
@@ -58,6 +60,7 @@ class Stream:
         self._owner = owner
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
+        self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
         self.fd = sock.fileno()
         self.tls = False
         self.connected = True
@@ -137,6 +140,8 @@ class Stream:
             self._reading = wanted
             if wanted:
                 self._loop.add_reader(self.fd, self._readable)
+                if self.ahead:
+                    self._loop.call_soon(self._resume)
             else:
                 self._loop.remove_reader(self.fd)
 
@@ -145,10 +150,13 @@ class Stream:
             self._shake()
             return
         size = RECORD if self.tls else CHUNK
+        last = 0
         for _ in range(TURNS):
             try:
                 data = self._sock.recv(size)
             except AGAIN:
+                if self.ahead and 0 < last < size:  # the body is over
+                    self._read_ahead(False)
                 return
             except OSError as error:
                 self._lose(error)
@@ -157,10 +165,23 @@ class Stream:
                 self.pause()
                 self._owner.ended()
                 return
-            self.got += len(data)
+            last = len(data)
+            self.got += last
+            if last == RECORD and self.tls and not self.ahead:
+                self._read_ahead(True)
             self._owner.received(data)
-            if len(data) < size or not self._reading:
+            if not self._reading or (last < size and not self.ahead):
                 return
+        if self.ahead:
+            self._loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if self._reading and self.ahead:
+            self._readable()
+
+    def _read_ahead(self, on: bool) -> None:
+        if isinstance(self._sock, ssl.SSLSocket):
+            self.ahead = read_ahead(self._sock, on)
 
     def stale(self) -> bool:
         """Whether a connection on which nothing is awaited has something to say all the same: it was closed,
