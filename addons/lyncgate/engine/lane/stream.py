@@ -18,6 +18,7 @@ from collections import deque
 from typing import Protocol
 
 from lyncgate.engine.tls.readahead import read_ahead
+from lyncgate.engine.tls.resumption import resume
 
 RECORD = 16 * 1024  # bytes: the most that a TLS record holds
 CHUNK = 64 * 1024  # bytes read from a plain socket at once
@@ -99,8 +100,9 @@ class Stream:
             server_side=server_side,
             do_handshake_on_connect=False,
             server_hostname=name,
-            session=session,
         )
+        if session is not None:
+            resume(self._sock, session, context)
         self.fd = self._sock.fileno()
         self.tls = self._shaking = True
         self._shake()

@@ -71,12 +71,11 @@ def _server(listener: Listener) -> ssl.SSLContext:
     def by_name(sock: Any, name: str | None, _: ssl.SSLContext) -> int | None:
         sock.asked = name
         if name is None or is_address(name):
-            return (
-                None  # old phones send no name, some send an address there, which RFC 6066 §3 does not allow
-            )
+            return None  # old phones send no name, some an address, which RFC 6066 §3 does not allow
         for names, context in chosen:
             if fits(names, name.lower().rstrip(".")):
-                sock.context = context
+                if context is not first:  # which it has by now; to give it one takes OpenSSL a while
+                    sock.context = context
                 return None
         sock.refused = True
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME

@@ -122,11 +122,10 @@ class Upstream:
         if context is None:  # a reload has removed the pool meanwhile
             self.lost(OSError("its pool is no more"))
             return
-        session = self._upstreams.sessions.get(self.to)
-        if session is not None and session[0] is not context:
-            session = None
+        known = self._upstreams.sessions.get(self.to)
+        session = known.session if known is not None and known.context is context else None
         try:
-            stream.secure(context, server_side=False, name=self._name(), session=session and session[1])
+            stream.secure(context, server_side=False, name=self._name(), session=session)
         except (OSError, ValueError) as error:
             self.lost(error)
 

@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lyncgate.engine.lane.queues import Queues, Who
 from lyncgate.engine.lane.tls import Contexts
@@ -22,18 +22,26 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.exchange import Relay
 
 IDLE = 60.0  # seconds that a connection waits for the next exchange: less than IIS' own 120
+SESSION = 60.0  # seconds that a TLS session is used until a newer one is taken: front ends keep it for hours
 RESOLVED = 30.0  # seconds that a name's addresses are taken for good: the resolver does not tell theirs
 
 
+class Session(NamedTuple):
+    """A TLS session, and the context that it was made by. `until`: monotonic, when a newer one is wanted."""
+
+    context: ssl.SSLContext
+    session: ssl.SSLSession
+    until: float
+
+
 class Upstreams:
-    """`contexts`: of the policy in force. `sessions`: TLS sessions to resume, each with the context that it
-    was made by."""
+    """`contexts`: of the policy in force. `sessions`: TLS sessions to resume."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, contexts: Contexts) -> None:
         self.loop = loop
         self.contexts = contexts
         self.generation = 0  # of the rules by which connections are made
-        self.sessions: dict[Destination, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
+        self.sessions: dict[Destination, Session] = {}
         self.all: set[Upstream] = set()
         self._idle: dict[Destination, list[Upstream]] = {}
         self.queues = Queues(loop, self._idle_to)
@@ -96,15 +104,23 @@ class Upstreams:
     def release(self, upstream: Upstream) -> None:
         """An exchange is over, and left the connection good for another one."""
         if upstream.uses == 1 and upstream.stream is not None:
-            sock = upstream.stream.socket
-            if isinstance(sock, ssl.SSLSocket) and sock.session is not None:
-                self.sessions[upstream.to] = (sock.context, sock.session)
+            self._remember(upstream.to, upstream.stream.socket)
         if upstream.generation != self.generation:  # made by rules that are in force no more
             upstream.close()
             return
         upstream.rest(time.monotonic() + IDLE)
         self._idle.setdefault(upstream.to, []).append(upstream)
         self.queues.freed(upstream.to)
+
+    def _remember(self, to: Destination, sock: socket.socket) -> None:
+        """Its session, unless it has resumed one that is good for a while: to look at it takes long."""
+        if not isinstance(sock, ssl.SSLSocket):
+            return
+        known, now = self.sessions.get(to), time.monotonic()
+        if known is not None and sock.session_reused and now < known.until:
+            return
+        if (session := sock.session) is not None:
+            self.sessions[to] = Session(sock.context, session, now + SESSION)
 
     def gone(self, upstream: Upstream) -> None:
         """It is closed."""

@@ -31,6 +31,7 @@ class LibSSL:
     connections: bool
     set_read_ahead: Callable[[int, int], None]
     set_read_buffer: Callable[[int, int], None]
+    set_session: Callable[[int, int], int]
 
 
 @functools.cache
@@ -48,6 +49,7 @@ def libssl() -> LibSSL | None:
                 _is_found(library),
                 _function(library.SSL_set_read_ahead, None, ctypes.c_int),
                 _function(library.SSL_set_default_read_buffer_len, None, ctypes.c_size_t),
+                _function(library.SSL_set_session, ctypes.c_int, ctypes.c_void_p),
             )
     log.info("this Python's TLS contexts are not as known: tickets are good at one worker only")
     return None
@@ -64,6 +66,13 @@ def connection_pointer(connection: object, context: ssl.SSLContext) -> int | Non
     if ctypes.c_void_p.from_address(id(connection) + HEADER + 2 * POINTER).value != id(context):
         return None
     return ctypes.c_void_p.from_address(id(connection) + HEADER + POINTER).value
+
+
+def session_pointer(session: ssl.SSLSession, context: ssl.SSLContext) -> int | None:
+    """The SSL_SESSION: the first field, before its context."""
+    if ctypes.c_void_p.from_address(id(session) + HEADER + POINTER).value != id(context):
+        return None
+    return ctypes.c_void_p.from_address(id(session) + HEADER).value
 
 
 def _function[**P, T](function: Callable[P, T], result: object, *arguments: object) -> Callable[..., T]:
