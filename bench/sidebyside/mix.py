@@ -49,7 +49,8 @@ class Mix(Storm):
         self._due: collections.deque[float] = collections.deque()
         self._idle: list[Asker] = []
         self._everyone: set[Client] = set()
-        self._owed = {"request": 0.0, "sign-in": 0.0, "connection": 0.0}
+        self.owed = 0  # requests, on kept connections or new ones, that were due and have no answer yet
+        self._shares = {"request": 0.0, "sign-in": 0.0, "connection": 0.0}
         self._then = time.monotonic()
 
     def start(self) -> None:
@@ -113,6 +114,7 @@ class Mix(Storm):
         now = time.monotonic()
         passed, self._then = now - self._then, now
         for _ in range(self._owing("request", self.rates.requests * passed)):
+            self.owed += 1
             if self._idle:
                 self._idle.pop().ask(now)
             else:
@@ -123,6 +125,7 @@ class Mix(Storm):
         for _ in range(self._owing("connection", self.rates.connections * passed)):
             try:
                 Once(self)
+                self.owed += 1
             except OSError as error:
                 self.failures[f"connection: {error}"] += 1
         for phone in [phone for phone in self.going if now - phone.began > 30]:
@@ -130,8 +133,8 @@ class Mix(Storm):
         self.loop.later(TICK, self._tick)
 
     def _owing(self, what: str, more: float) -> int:
-        whole = int(self._owed[what] + more)
-        self._owed[what] += more - whole
+        whole = int(self._shares[what] + more)
+        self._shares[what] += more - whole
         return whole
 
 
@@ -147,6 +150,11 @@ class _Visitor(Client):
 
     def gone(self, why: str) -> None:
         self.mix.left(self, why, None)
+
+    def part(self, again: Callable[[], None]) -> None:
+        """The server has said that this answer is the last one here."""
+        self.close()
+        self.mix.left(self, None, again)
 
 
 class Asker(_Visitor):
@@ -165,11 +173,16 @@ class Asker(_Visitor):
         if self._since is not None:
             self.mix.latencies.append(time.monotonic() - self._since)
             self._since = None
+            self.mix.owed -= 1
         _count(self.mix, "request", answer)
-        self.mix.idle(self)
+        if answer.last:
+            self.part(self.mix.open_kept)
+        else:
+            self.mix.idle(self)
 
     def gone(self, why: str) -> None:
         # A server may close a connection that is idle; one that was asked something may not.
+        self.mix.owed -= self._since is not None
         self.mix.left(self, why if self._since is not None else None, self.mix.open_kept)
 
 
@@ -181,7 +194,10 @@ class Poller(_Visitor):
 
     def got(self, answer: Answer) -> None:
         _count(self.mix, "poll", answer)
-        self._poll()
+        if answer.last:
+            self.part(self.mix.open_poll)
+        else:
+            self._poll()
 
     def gone(self, why: str) -> None:
         self.mix.left(self, why, self.mix.open_poll)
@@ -209,9 +225,11 @@ class Once(_Visitor):
 
     def got(self, answer: Answer) -> None:
         self._served = True
+        self.mix.owed -= 1
         _count(self.mix, "connection", answer)
 
     def gone(self, why: str) -> None:
+        self.mix.owed -= not self._served
         self.mix.left(self, None if self._served else why, None)
 
 
