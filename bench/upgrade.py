@@ -8,7 +8,8 @@ them goes a load (sidebyside/mix.py): 200 requests/s on kept connections, 10 con
 each, 2 sign-ins/s with NTLM, and 50 polls of up to five seconds, so that every process holds some.
 Meanwhile the rules are changed 50 times, now by command, now by the file alone; a worker is told to stop, and
 replaced, 5 times; and the program is replaced (SIGUSR2). Status 1: a request or a sign-in failed, a poll was
-cut or not answered in the end, or the load fell short of 95 % of its rate.
+cut or not answered in the end, or the load fell short of 95 % of its rate. `asked_again`: requests that met a
+kept connection just as it was closed, and were answered on another.
 """
 
 from __future__ import annotations
@@ -203,6 +204,7 @@ def run(field: Field, asked: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "requests_per_second": round(rate, 1),
         "requests": done.get("request", 0),
+        "asked_again": done.get("asked again", 0),
         "connections": done.get("connection", 0),
         "short_polls": done.get("poll", 0),
         "sign_ins": done.get("sign-in", 0),

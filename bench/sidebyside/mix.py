@@ -46,7 +46,9 @@ class Mix(Storm):
         self.latencies: list[float] = []
         self.done: collections.Counter[str] = collections.Counter()
         self.ending = False
-        self._due: collections.deque[float] = collections.deque()
+        self._due: collections.deque[tuple[float, bool]] = (
+            collections.deque()
+        )  # and whether for a second time
         self._idle: list[Asker] = []
         self._everyone: set[Client] = set()
         self.owed = 0  # requests, on kept connections or new ones, that were due and have no answer yet
@@ -81,9 +83,14 @@ class Mix(Storm):
 
     def idle(self, asker: Asker) -> None:
         if self._due:
-            asker.ask(self._due.popleft())
+            asker.ask(*self._due.popleft())
         else:
             self._idle.append(asker)
+
+    def again(self, due: float) -> None:
+        """Nobody has answered; ask once more, before whatever else is due."""
+        self.done["asked again"] += 1
+        self._due.appendleft((due, True))
 
     def left(self, client: Client, why: str | None, again: Callable[[], None] | None) -> None:
         """A connection is gone; `why` when that is a failure."""
@@ -116,9 +123,9 @@ class Mix(Storm):
         for _ in range(self._owing("request", self.rates.requests * passed)):
             self.owed += 1
             if self._idle:
-                self._idle.pop().ask(now)
+                self._idle.pop().ask(now, False)
             else:
-                self._due.append(now)
+                self._due.append((now, False))
         for _ in range(self._owing("sign-in", self.rates.sign_ins * passed)):
             self.started += 1
             Phone(self, f"user{self.started % 500}").begin()
@@ -158,16 +165,23 @@ class _Visitor(Client):
 
 
 class Asker(_Visitor):
-    """Requests on one connection, one after another."""
+    """Requests on one connection, one after another. One that meets a connection which the server has just
+    closed is asked again on another, once, as every client of HTTP does (RFC 9112 §9.3.1)."""
 
     _since: float | None = None
+    _again = False  # this is the second time
+    _begun = False  # something of the answer has come
 
     def opened(self) -> None:
         self.mix.idle(self)
 
-    def ask(self, due: float) -> None:
-        self._since = due
+    def ask(self, due: float, again: bool) -> None:
+        self._since, self._again, self._begun = due, again, False
         self.write(_request("/"))
+
+    def on_message_begin(self) -> None:
+        self._begun = True
+        super().on_message_begin()
 
     def got(self, answer: Answer) -> None:
         if self._since is not None:
@@ -181,9 +195,16 @@ class Asker(_Visitor):
             self.mix.idle(self)
 
     def gone(self, why: str) -> None:
-        # A server may close a connection that is idle; one that was asked something may not.
-        self.mix.owed -= self._since is not None
-        self.mix.left(self, why if self._since is not None else None, self.mix.open_kept)
+        # A server may close a connection that is idle, and can't know that something is on its way.
+        due, self._since = self._since, None
+        if due is None:
+            self.mix.left(self, None, self.mix.open_kept)
+        elif self._again or self._begun:
+            self.mix.owed -= 1
+            self.mix.left(self, why, self.mix.open_kept)
+        else:
+            self.mix.again(due)
+            self.mix.left(self, None, self.mix.open_kept)
 
 
 class Poller(_Visitor):
