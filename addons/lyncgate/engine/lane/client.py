@@ -20,6 +20,7 @@ from lyncgate.edge.ids import new_id
 from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.lost import unanswered
 from lyncgate.engine.lane.pace import Pace
 from lyncgate.engine.lane.requests import RequestReader
 from lyncgate.engine.lane.stream import HIGH, Stream
@@ -365,6 +366,8 @@ class ClientConnection:
             self.lost(None)
 
     def lost(self, error: Exception | None) -> None:
+        if unanswered(error):
+            self._lane.course.timed_out(TimeLimit.LOST_CLIENT)
         if self._shaking:
             self._handshake_failed(error)
             self._shaking = False
