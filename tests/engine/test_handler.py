@@ -1,4 +1,4 @@
-"""`--engine stock`: mitmproxy's tasks are cancelled at any moment, and nothing that was read is lost by it."""
+"""`--engine stock`: mitmproxy's tasks are cancelled at any moment, and nothing that was read is lost."""
 
 from __future__ import annotations
 
