@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
@@ -70,6 +72,32 @@ def test_a_member_that_goes_as_soon_as_it_has_come() -> None:
                 member.handler.cancel("Error sending data")
                 await asyncio.sleep(0)
             assert (await client.reply()).status == 502
+
+    asyncio.run(check())
+
+
+def test_a_member_that_resets_at_any_moment_of_a_connect() -> None:
+    """Between what the loop does in one turn and in the next, too."""
+
+    async def check() -> None:
+        with socket.create_server(("127.0.0.2", 0)) as listening:
+            where = Origin(*listening.getsockname(), None)
+            async with edge(policy([where])) as it:
+                for turns in range(12):
+                    async with it.http() as client:
+                        await until(lambda: it.running.master.proxyserver.connections)
+                        handler = handler_of(it)
+                        await client.send(get())
+                        async with asyncio.timeout(PATIENCE):
+                            while len(handler.transports) < 2:  # noqa: ASYNC110 (as it connects)
+                                await asyncio.sleep(0)
+                        for _ in range(turns):
+                            await asyncio.sleep(0)
+                        accepted, _ = listening.accept()
+                        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        accepted.close()
+                        assert (await client.reply()).status == 502, turns
+                    await until(lambda: not it.running.master.proxyserver.connections)
 
     asyncio.run(check())
 

@@ -7,6 +7,8 @@
   mitmproxy would stop in the middle of that: its layers would not hear of the end, and the socket would stay
   open for good. So would an exchange whose answer was read, and waited for its turn to be told, when the
   reset behind it ended the task that had read it.
+- A member that resets a connection as soon as it is there fails the connect. mitmproxy's task would stop at
+  an assertion, that a connection has an address at its other end, and the client wait for good.
 - No chatter: mitmproxy's messages below an error quote what peers sent, credentials included. What
   happened is in the records.
 """
@@ -15,10 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from mitmproxy.connection import Connection, ConnectionState, Server
-from mitmproxy.proxy import commands, events
+from mitmproxy.proxy import commands, events, server_hooks
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.identity import MemberConnection
@@ -34,6 +37,7 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
         self._opening: Server | None = None  # HTTP/1.1: one exchange at a time, so one connect
         self._open = asyncio.Event()
         self._ahead = 0  # bytes from the client since the connect began
+        self._unanswered: set[commands.OpenConnection] = set()  # the layers wait for what came of them
         self._open_ones: set[Connection] = set()  # whose end the layers have yet to hear of
 
     async def open_connection(self, command: commands.OpenConnection) -> None:
@@ -54,14 +58,27 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
         timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=True)))
         self._opening, self._ahead = server, 0
         self._open.clear()
+        self._unanswered.add(command)
         try:
             await super().open_connection(command)
+        except (AssertionError, TypeError):  # the latter under -O
+            if server.peername is not None or command not in self._unanswered:
+                raise
+            await self._gone_at_once(command)
         finally:
+            self._unanswered.discard(command)
             for timer in timers:
                 timer.cancel()
             if self._opening is server:
                 self._go_on()
             await self._see_off(server)
+
+    async def _gone_at_once(self, command: commands.OpenConnection) -> None:
+        server = command.connection
+        server.state, server.error, server.timestamp_end = ConnectionState.CLOSED, "reset", time.time()
+        data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
+        await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
+        await self.server_event(events.OpenConnectionCompleted(command, server.error))
 
     def _go_on(self) -> None:
         self._opening = None
@@ -70,8 +87,10 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
     async def server_event(self, event: events.Event) -> None:
         if isinstance(event, events.DataReceived) and event.connection is self.client:
             self._ahead += len(event.data)
-        if isinstance(event, events.OpenConnectionCompleted) and event.reply is None:
-            self._open_ones.add(event.command.connection)
+        if isinstance(event, events.OpenConnectionCompleted):
+            self._unanswered.discard(event.command)
+            if event.reply is None:
+                self._open_ones.add(event.command.connection)
         elif isinstance(event, events.ConnectionClosed):
             self._open_ones.discard(event.connection)
         if isinstance(event, (events.ConnectionEvent, events.OpenConnectionCompleted)):
