@@ -17,6 +17,8 @@ class Answer:
     status: int
     headers: list[tuple[bytes, bytes]]  # names in lower case
     body: bytes
+    last: bool = False  # nothing more may be asked on this connection
+    anew: bool = False  # on another connection than what was asked before
 
     def header(self, name: bytes) -> bytes:
         """All values of the field, joined; names are lower case."""
@@ -62,7 +64,8 @@ class Client(Connection):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._answered(Answer(self._parser.get_status_code(), self._headers, b"".join(self._body)))
+        last = not self._parser.should_keep_alive()
+        self._answered(Answer(self._parser.get_status_code(), self._headers, b"".join(self._body), last))
 
 
 def trusting() -> ssl.SSLContext:

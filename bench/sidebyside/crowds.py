@@ -1,4 +1,4 @@
-"""A crowd (crowd.py) seen from outside: it opens its connections, and tells."""
+"""A crowd (crowd.py), or a steady load (steady.py), seen from outside: it does its work, and tells."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+from sidebyside.mix import Rates
 from sidebyside.processes import ENVIRONMENT, python
 
 type Told = dict[str, Any]
@@ -21,12 +22,12 @@ class Crowd:
         self.opened = self._hear()
 
     def look(self) -> Told:
-        """How many are still there."""
+        """How many are still there; how a steady load fares."""
         self._tell("look\n")
         return self._hear()
 
     def end(self) -> Told:
-        """What it tells when it leaves; polls wait for their answers."""
+        """What it tells when it leaves; what is under way is waited for."""
         self._tell("\n")
         return self._hear()
 
@@ -46,7 +47,20 @@ class Crowd:
 @contextlib.contextmanager
 def crowd(port: int, count: int, kind: str) -> Iterator[Crowd]:
     """`count` connections to `port`: kind `poll` or `idle`."""
-    command = python("crowd", port, count, kind)
+    with _begun(python("crowd", port, count, kind)) as begun:
+        yield begun
+
+
+@contextlib.contextmanager
+def steady(https: int, http: int, rates: Rates) -> Iterator[Crowd]:
+    """A load that goes on (steady.py). It has begun; it opens what it needs as it goes."""
+    each = (rates.requests, rates.sign_ins, rates.connections, rates.polls, rates.longest)
+    with _begun(python("steady", https, http, *each)) as begun:
+        yield begun
+
+
+@contextlib.contextmanager
+def _begun(command: list[str]) -> Iterator[Crowd]:
     process = subprocess.Popen(
         command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -46,10 +46,13 @@ class Mix(Storm):
         self.latencies: list[float] = []
         self.done: collections.Counter[str] = collections.Counter()
         self.ending = False
-        self._due: collections.deque[float] = collections.deque()
+        self._due: collections.deque[tuple[float, bool]] = (
+            collections.deque()
+        )  # and whether for a second time
         self._idle: list[Asker] = []
         self._everyone: set[Client] = set()
-        self._owed = {"request": 0.0, "sign-in": 0.0, "connection": 0.0}
+        self.owed = 0  # requests, on kept connections or new ones, that were due and have no answer yet
+        self._shares = {"request": 0.0, "sign-in": 0.0, "connection": 0.0}
         self._then = time.monotonic()
 
     def start(self) -> None:
@@ -80,9 +83,14 @@ class Mix(Storm):
 
     def idle(self, asker: Asker) -> None:
         if self._due:
-            asker.ask(self._due.popleft())
+            asker.ask(*self._due.popleft())
         else:
             self._idle.append(asker)
+
+    def again(self, due: float) -> None:
+        """Nobody has answered; ask once more, before whatever else is due."""
+        self.done["asked again"] += 1
+        self._due.appendleft((due, True))
 
     def left(self, client: Client, why: str | None, again: Callable[[], None] | None) -> None:
         """A connection is gone; `why` when that is a failure."""
@@ -113,16 +121,18 @@ class Mix(Storm):
         now = time.monotonic()
         passed, self._then = now - self._then, now
         for _ in range(self._owing("request", self.rates.requests * passed)):
+            self.owed += 1
             if self._idle:
-                self._idle.pop().ask(now)
+                self._idle.pop().ask(now, False)
             else:
-                self._due.append(now)
+                self._due.append((now, False))
         for _ in range(self._owing("sign-in", self.rates.sign_ins * passed)):
             self.started += 1
             Phone(self, f"user{self.started % 500}").begin()
         for _ in range(self._owing("connection", self.rates.connections * passed)):
             try:
                 Once(self)
+                self.owed += 1
             except OSError as error:
                 self.failures[f"connection: {error}"] += 1
         for phone in [phone for phone in self.going if now - phone.began > 30]:
@@ -130,8 +140,8 @@ class Mix(Storm):
         self.loop.later(TICK, self._tick)
 
     def _owing(self, what: str, more: float) -> int:
-        whole = int(self._owed[what] + more)
-        self._owed[what] += more - whole
+        whole = int(self._shares[what] + more)
+        self._shares[what] += more - whole
         return whole
 
 
@@ -148,29 +158,53 @@ class _Visitor(Client):
     def gone(self, why: str) -> None:
         self.mix.left(self, why, None)
 
+    def part(self, again: Callable[[], None]) -> None:
+        """The server has said that this answer is the last one here."""
+        self.close()
+        self.mix.left(self, None, again)
+
 
 class Asker(_Visitor):
-    """Requests on one connection, one after another."""
+    """Requests on one connection, one after another. One that meets a connection which the server has just
+    closed is asked again on another, once, as every client of HTTP does (RFC 9112 §9.3.1)."""
 
     _since: float | None = None
+    _again = False  # this is the second time
+    _begun = False  # something of the answer has come
 
     def opened(self) -> None:
         self.mix.idle(self)
 
-    def ask(self, due: float) -> None:
-        self._since = due
+    def ask(self, due: float, again: bool) -> None:
+        self._since, self._again, self._begun = due, again, False
         self.write(_request("/"))
+
+    def on_message_begin(self) -> None:
+        self._begun = True
+        super().on_message_begin()
 
     def got(self, answer: Answer) -> None:
         if self._since is not None:
             self.mix.latencies.append(time.monotonic() - self._since)
             self._since = None
+            self.mix.owed -= 1
         _count(self.mix, "request", answer)
-        self.mix.idle(self)
+        if answer.last:
+            self.part(self.mix.open_kept)
+        else:
+            self.mix.idle(self)
 
     def gone(self, why: str) -> None:
-        # A server may close a connection that is idle; one that was asked something may not.
-        self.mix.left(self, why if self._since is not None else None, self.mix.open_kept)
+        # A server may close a connection that is idle, and can't know that something is on its way.
+        due, self._since = self._since, None
+        if due is None:
+            self.mix.left(self, None, self.mix.open_kept)
+        elif self._again or self._begun:
+            self.mix.owed -= 1
+            self.mix.left(self, why, self.mix.open_kept)
+        else:
+            self.mix.again(due)
+            self.mix.left(self, None, self.mix.open_kept)
 
 
 class Poller(_Visitor):
@@ -181,7 +215,10 @@ class Poller(_Visitor):
 
     def got(self, answer: Answer) -> None:
         _count(self.mix, "poll", answer)
-        self._poll()
+        if answer.last:
+            self.part(self.mix.open_poll)
+        else:
+            self._poll()
 
     def gone(self, why: str) -> None:
         self.mix.left(self, why, self.mix.open_poll)
@@ -209,9 +246,11 @@ class Once(_Visitor):
 
     def got(self, answer: Answer) -> None:
         self._served = True
+        self.mix.owed -= 1
         _count(self.mix, "connection", answer)
 
     def gone(self, why: str) -> None:
+        self.mix.owed -= not self._served
         self.mix.left(self, None if self._served else why, None)
 
 

@@ -62,7 +62,7 @@ def page(document: Document) -> str:
     parts = [
         "# lyncgate beside its peers",
         "Made by `make bench` of [edge.json](edge.json); do not edit. Beside it lie `journal.json` of "
-        "bench/journal.py and `accuracy.json` of `make accuracy`.",
+        "bench/journal.py, `accuracy.json` of `make accuracy` and `upgrade.json` of bench/upgrade.py.",
         *([QUICK] if document["quick"] else []),
         targets(document),
         f"![The main figures as bars]({document['plot']})" if document.get("plot") else "",

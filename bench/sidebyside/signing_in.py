@@ -96,6 +96,6 @@ def _challenge(answer: Answer) -> bytes:
 
 def _own(user: str, answer: Answer) -> Answer:
     who = answer.header(documents.IDENTITY.lower()).decode()
-    if who != user:
+    if who != user and not (answer.anew and who == "-"):  # who came anew has logged on nowhere yet
         raise StrangerError(f"the connection is {who or 'nobody'}, not {user}")
     return answer

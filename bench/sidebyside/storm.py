@@ -76,6 +76,7 @@ class Phone:
         self._steps = sign_in(user)
         self._line = ""
         self._client: Client | None = None
+        self._anew = False  # the server has closed a connection between two steps, and said so before
 
     def begin(self) -> None:
         self._storm.going.add(self)
@@ -91,8 +92,14 @@ class Phone:
 
     def _step(self, answer: Answer | None) -> None:
         try:
+            if answer is not None:
+                answer.anew = self._anew
             ask = next(self._steps) if answer is None else self._steps.send(answer)
             if ask.line != self._line:
+                self._anew = False
+                self._connect(ask.line)
+            elif answer is not None and answer.last:
+                self._anew = True
                 self._connect(ask.line)
             if self._client:
                 self._client.write(ask.data)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import signal
 import subprocess
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.crew import Crew, Origin, alive, crew, member
-from support.processes import LYNCGATE, children, wait_until
-
-HELD = int(os.environ.get("LYNCGATE_HELD", "30"))  # polls beside the load; CONTRIBUTING says of 500
+from support.processes import LYNCGATE, ROOT, children, wait_until
 
 
 @pytest.fixture
@@ -94,32 +93,26 @@ def test_nobody_notices(edge: Crew, origin: Origin) -> None:
     assert "ERROR" not in edge.log
 
 
-def test_fifty_reloads_five_workers_replaced_and_an_upgrade(edge: Crew, origin: Origin) -> None:
-    """Nothing fails, and who hangs as a poll does is answered, wherever that one has been since."""
-    origin.hold.clear()
-    began = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(HELD) as pool, Load(edge) as load:
-        held = [pool.submit(edge.ask, "/held") for _ in range(HELD)]
-        wait_until(lambda: origin.asked == HELD, "they have not come", 60)
-        for number in range(50):
-            before = edge.ready()["details"]["policy"]
-            edge.change(timeouts={"idle": f"{number + 60}s"})
-            wait_until(lambda old=before: edge.ready()["details"]["policy"] != old, lambda: edge.log)
-            if number % 10 == 5:
-                workers = edge.workers()
-                os.kill(workers[number % 20 // 10], signal.SIGTERM)
-                edge.wait_for_workers(2, none_of=[workers[number % 20 // 10]])
-        upgraded = edge.command("upgrade")
-        assert (upgraded.returncode, upgraded.stderr) == (0, "")
-        assert not any(one.done() for one in held)
-        print(
-            f"{load.asked} asked, {load.asked / (time.monotonic() - began):.0f} a second, beside {HELD} held"
-        )
-        origin.hold.set()
-        assert [one.result() for one in held] == [(200, b"/held")] * HELD
-    assert load.failures == []
-    assert load.asked > 500
-    assert edge.process.popen.wait(15) == 0
+def test_reloads_replaced_workers_and_an_upgrade_under_load(tmp_path: Path) -> None:
+    """A small one of bench/upgrade.py, whose large one is in bench/results."""
+    results = tmp_path / "upgrade.json"
+    sizes = ("--held", "100", "--short-polls", "20", "--reloads", "10", "--replaced", "2")
+    subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "upgrade.py"), *sizes, "--results", str(results)],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'addons'}:{ROOT / 'bench'}"},
+    )
+    found = json.loads(results.read_text())
+    assert (found["failures"], found["held_reasons"], found["errors_logged"]) == ({}, {}, [])
+    assert found["held_to_the_end"] == found["held_answered"] == 100
+    assert found["requests_per_second"] >= 195
+    assert found["strangers"] == 0
+    assert found["sign_ins"] > 0
+    assert found["short_polls"] > 0
+    assert found["took_seconds"]["worker"]["count"] == 2
+    assert found["took_seconds"]["upgrade"]["count"] == 1
+    assert found["met"]
 
 
 def test_one_that_does_not_start_changes_nothing(edge: Crew) -> None:

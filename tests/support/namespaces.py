@@ -16,6 +16,7 @@ import itertools
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from support.processes import wait_until
 from support.requirements import require
@@ -36,6 +37,16 @@ class Namespace:
     def prefix(self) -> tuple[str, ...]:
         """What stands before a command that is to run in it. The process is the command's own."""
         return ("ip", "netns", "exec", self.name)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Sockets that this thread makes meanwhile are there, and stay there."""
+        with Path("/proc/thread-self/ns/net").open() as before, Path("/run/netns", self.name).open() as there:
+            os.setns(there.fileno(), os.CLONE_NEWNET)
+            try:
+                yield
+            finally:
+                os.setns(before.fileno(), os.CLONE_NEWNET)
 
     def run(self, *command: str, text: str | None = None) -> str:
         """Run a command to its end; what it printed. Fails the test if it fails."""

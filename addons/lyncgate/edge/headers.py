@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lyncgate.edge.client import Client
-from lyncgate.edge.heads import Field, Fields, connection, values
+from lyncgate.edge.heads import Field, Fields, ResponseHead, connection, values
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
@@ -86,9 +86,14 @@ class HeaderFields:
             fields.append((b"Strict-Transport-Security", b"max-age=%d" % listener.hsts))
         if response.status == 101:
             fields.extend(WEBSOCKET)
-        elif close or self.edge.draining:
+        elif close or (self.edge.draining and not _midway(transit, response)):
             fields.append(CLOSE)
         response.fields = fields
+
+
+def _midway(transit: Transit, response: ResponseHead) -> bool:
+    """Whether this goes on with a log-on, whose next message has to come on the same connection."""
+    return response.status == 401 and transit.request.login
 
 
 def _said(client: Client, exchange: Exchange) -> tuple[Field, ...]:

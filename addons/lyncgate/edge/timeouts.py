@@ -19,6 +19,8 @@ class TimeLimit(enum.StrEnum):
     QUEUE = "queue"
     RESPONSE = "response"
     POLL = "poll"
+    LOST_MEMBER = "lost_member"
+    LOST_CLIENT = "lost_client"
 
 
 # Those that are told by what was refused.

@@ -3,8 +3,12 @@
 - A connect may take so long and no longer.
 - A client is not read far ahead of the connect that its request waits for. mitmproxy keeps what comes
   meanwhile, all of it: a member that hangs would cost the memory of every upload.
-- Who is cancelled twice, as by a close and by the client's leaving, still cleans up. mitmproxy would stop in
-  the middle of that: its layers would not hear of the end, and the socket would stay open for good.
+- Who is cancelled at any moment, and twice, as by a close and by the client's leaving, still cleans up.
+  mitmproxy would stop in the middle of that: its layers would not hear of the end, and the socket would stay
+  open for good. So would an exchange whose answer was read, and waited for its turn to be told, when the
+  reset behind it ended the task that had read it.
+- A member that resets a connection as soon as it is there fails the connect. mitmproxy's task would stop at
+  an assertion, that a connection has an address at its other end, and the client wait for good.
 - No chatter: mitmproxy's messages below an error quote what peers sent, credentials included. What
   happened is in the records.
 """
@@ -13,10 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
-from mitmproxy.connection import Connection, Server
-from mitmproxy.proxy import commands, events
+from mitmproxy.connection import Connection, ConnectionState, Server
+from mitmproxy.proxy import commands, events, server_hooks
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.identity import MemberConnection
@@ -32,6 +37,8 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
         self._opening: Server | None = None  # HTTP/1.1: one exchange at a time, so one connect
         self._open = asyncio.Event()
         self._ahead = 0  # bytes from the client since the connect began
+        self._unanswered: set[commands.OpenConnection] = set()  # the layers wait for what came of them
+        self._open_ones: set[Connection] = set()  # whose end the layers have yet to hear of
 
     async def open_connection(self, command: commands.OpenConnection) -> None:
         server = command.connection
@@ -51,13 +58,27 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
         timers.append(loop.call_later(self.connect_timeout, lambda: give_up(tls_too=True)))
         self._opening, self._ahead = server, 0
         self._open.clear()
+        self._unanswered.add(command)
         try:
             await super().open_connection(command)
+        except (AssertionError, TypeError):  # the latter under -O
+            if server.peername is not None or command not in self._unanswered:
+                raise
+            await self._gone_at_once(command)
         finally:
+            self._unanswered.discard(command)
             for timer in timers:
                 timer.cancel()
             if self._opening is server:
                 self._go_on()
+            await self._see_off(server)
+
+    async def _gone_at_once(self, command: commands.OpenConnection) -> None:
+        server = command.connection
+        server.state, server.error, server.timestamp_end = ConnectionState.CLOSED, "reset", time.time()
+        data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
+        await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
+        await self.server_event(events.OpenConnectionCompleted(command, server.error))
 
     def _go_on(self) -> None:
         self._opening = None
@@ -66,7 +87,14 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
     async def server_event(self, event: events.Event) -> None:
         if isinstance(event, events.DataReceived) and event.connection is self.client:
             self._ahead += len(event.data)
-        if isinstance(event, events.ConnectionClosed):
+        if isinstance(event, events.OpenConnectionCompleted):
+            self._unanswered.discard(event.command)
+            if event.reply is None:
+                self._open_ones.add(event.command.connection)
+        elif isinstance(event, events.ConnectionClosed):
+            self._open_ones.discard(event.connection)
+        if isinstance(event, (events.ConnectionEvent, events.OpenConnectionCompleted)):
+            # It waits for its turn, in which time its task may be cancelled: it is told all the same.
             await asyncio.shield(super().server_event(event))
         else:
             await super().server_event(event)
@@ -74,12 +102,21 @@ class EdgeConnectionHandler(ProxyConnectionHandler):
             self._go_on()
 
     async def handle_connection(self, connection: Connection) -> None:
+        self._open_ones.add(connection)
         try:
             await super().handle_connection(connection)
         finally:
-            transport = self.transports.pop(connection, None)
-            if transport is not None and isinstance(transport.writer, asyncio.StreamWriter):
-                transport.writer.close()
+            await self._see_off(connection)
+
+    async def _see_off(self, connection: Connection) -> None:
+        """Nobody sees to this connection any more: close it, and tell the layers if they don't know."""
+        transport = self.transports.get(connection)
+        if transport is not None and isinstance(transport.writer, asyncio.StreamWriter):
+            transport.writer.close()
+            del self.transports[connection]
+        if connection in self._open_ones:
+            connection.state = ConnectionState.CLOSED
+            await self.server_event(events.ConnectionClosed(connection))
 
     async def drain_writers(self) -> None:
         """mitmproxy's back-pressure: after each read, before the next."""

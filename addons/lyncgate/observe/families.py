@@ -129,7 +129,8 @@ class Families:
             "Time limits of rules.yaml that ran out, by name: handshake, head, body and write are slow or "
             "stalled clients (many at once: a slowloris, or a bad network), idle is kept connections without "
             "a request, which is normal; connect, response and poll are members that are silent, queue "
-            "members that have all the connections that they may have.",
+            "members that have all the connections that they may have, lost_member and lost_client whoever "
+            "the network does not reach any more.",
             "kind",
         )
 

@@ -137,6 +137,8 @@ class Timeouts:
     queue: float = 10 * SECONDS  # for a connection to a member that has `max_connections`
     response: float | None = None
     poll: float = 1860 * SECONDS
+    lost_member: float = 60 * SECONDS  # that it acknowledges nothing
+    lost_client: float = 900 * SECONDS
     drain: float = 30 * SECONDS  # how long a stopping edge lets exchanges end
 
 

@@ -26,6 +26,12 @@ _RESPONSE = (
 )
 _POLL = "For a member that is silent while a request waits for it; UCWA polls last 30 minutes."
 
+_LOST_MEMBER = (
+    "For a member that acknowledges nothing, neither bytes nor the probes that a silent one is sent: its "
+    "power is gone, or the network between. `0s`: as the system does, in hours."
+)
+_LOST_CLIENT = "The same for a client that is sent nothing. It is probed seldom, as a probe wakes a phone."
+
 
 class TimeoutRules(Section):
     """How long is waited. What ran out is counted in lyncgate_timeouts_total."""
@@ -40,6 +46,8 @@ class TimeoutRules(Section):
     queue: Duration = Field(default=_TIMEOUTS.queue, description=_QUEUE)
     response: Duration | None = Field(default=None, description=_RESPONSE)
     poll: Duration = Field(default=_TIMEOUTS.poll, description=_POLL)
+    lost_member: Duration = Field(default=_TIMEOUTS.lost_member, description=_LOST_MEMBER)
+    lost_client: Duration = Field(default=_TIMEOUTS.lost_client, description=_LOST_CLIENT)
     drain: Duration = Field(
         default=_TIMEOUTS.drain, description="How long a stopping edge lets requests end before it cuts them."
     )

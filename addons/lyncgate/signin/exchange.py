@@ -72,7 +72,7 @@ class Outcome(enum.StrEnum):
     TLS_FAILED = "tls_failed"  # the member's certificate or handshake
     UPSTREAM_RESET = "upstream_reset"  # closed before a whole response came
     UPSTREAM_INVALID = "upstream_invalid"  # the member did not speak HTTP
-    UPSTREAM_TIMEOUT = "upstream_timeout"  # silent for longer than timeouts.poll or timeouts.response
+    UPSTREAM_TIMEOUT = "upstream_timeout"  # silent for longer than a time limit, or not reached any more
     BODY_TOO_LARGE = "body_too_large"
 
 

@@ -19,6 +19,11 @@ from support.rawhttp import PATIENCE, Client, get, read_head
 pytestmark = pytest.mark.engines("lane")
 
 POLL = get("/ucwa/oauth/v1/applications/1/events?ack=1")
+NEGOTIATE = "Authorization: NTLM TlRMTVNTUAABAAAA"
+AUTHENTICATE = "Authorization: NTLM TlRMTVNTUAADAAAA"
+CHALLENGE = (
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM TlRMTVNTUAACAAAA\r\nContent-Length: 0\r\n\r\n"
+)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -185,5 +190,46 @@ def test_a_stop_lets_a_busy_client_have_its_answer() -> None:
                 assert await end(busy) is None
                 assert await draining == 0
             await until(lambda: not it.clients)
+
+    asyncio.run(check())
+
+
+def test_a_stop_lets_who_has_just_been_answered_ask_again() -> None:
+    """Its next request may be on its way, and would be lost. The answer to that one is the last."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it, it.http() as one, it.http() as other:
+            lane = it.running.master.lane
+            assert lane is not None
+            assert (await one.ask(get())).value("connection") is None
+            assert (await other.ask(get())).value("connection") is None
+            draining = asyncio.create_task(it.running.master.drain(PATIENCE))
+            await until(lambda: it.state.draining)
+            lane.leave_idle()
+            assert (await one.ask(get())).value("connection") == b"close"
+            assert await one.rest() == b""
+            assert not draining.done()
+            assert await other.rest() == b"", "who asks nothing is not waited for"
+            assert await draining == 0
+
+    asyncio.run(check())
+
+
+def test_a_stop_lets_a_log_on_come_to_its_end() -> None:
+    """NTLM's messages have to come on one connection."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
+            origins[0].answers(CHALLENGE)
+            await client.ask(get())
+            draining = asyncio.create_task(it.running.master.drain(PATIENCE))
+            await until(lambda: it.state.draining)
+            challenged = await client.ask(get("/", NEGOTIATE))
+            assert (challenged.status, challenged.value("connection")) == (401, None)
+            origins[0].answers(OK)
+            admitted = await client.ask(get("/", AUTHENTICATE))
+            assert (admitted.status, admitted.value("connection")) == (200, b"close")
+            assert len({request.connection for request in origins[0].requests[1:]}) == 1
+            assert await draining == 0
 
     asyncio.run(check())

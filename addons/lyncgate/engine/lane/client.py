@@ -20,6 +20,7 @@ from lyncgate.edge.ids import new_id
 from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.lost import unanswered
 from lyncgate.engine.lane.pace import Pace
 from lyncgate.engine.lane.requests import RequestReader
 from lyncgate.engine.lane.stream import HIGH, Stream
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 LINGER = 2.0  # seconds that we go on reading, and dropping, after our last word
 NEWCOMER = 2.0  # seconds that a connection without a request yet is let be when the edge stops
+RECENT = 1.0  # and one on which something has just been: its next request may be on its way
 HALF_CLOSED = 3.0  # seconds that a client which sends no more may wait for its answer: most such have left
 READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member is connected to
 
@@ -364,6 +366,8 @@ class ClientConnection:
             self.lost(None)
 
     def lost(self, error: Exception | None) -> None:
+        if unanswered(error):
+            self._lane.course.timed_out(TimeLimit.LOST_CLIENT)
         if self._shaking:
             self._handshake_failed(error)
             self._shaking = False
@@ -387,9 +391,11 @@ class ClientConnection:
 
     def leave(self) -> None:
         """Close it if it is idle: the edge stops. Whoever has just come, or asks at this very moment, is
-        answered yet."""
-        new = not self.record.greeted and time.monotonic() - self._active < NEWCOMER
-        if self._closing or new:
+        answered yet, and told with the answer that it is the last one: a request that meets a closed
+        connection is lost, and is as likely as not when there was one a moment ago."""
+        if self._closing:
+            return
+        if time.monotonic() - self._active < (RECENT if self.record.greeted else NEWCOMER):
             return
         if self._shaking:
             self.cut()

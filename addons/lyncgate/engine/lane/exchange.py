@@ -395,6 +395,11 @@ class Relay:
         else:
             self.fail(failure)
 
+    def unanswered(self) -> None:
+        """The network does not reach the member any more. Nobody knows what it has done."""
+        self._course.timed_out(TimeLimit.LOST_MEMBER)
+        self.broken(Outcome.UPSTREAM_TIMEOUT)
+
     def _may_ask_again(self, upstream: Upstream) -> bool:
         """A kept connection that ends without a byte of an answer was most likely closed before the request
         came. Asking again is right only where twice does what once does (RFC 9110 §9.2.2), and a poll is not

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lyncgate.edge.course import Course
 from lyncgate.edge.state import EdgeState
 from lyncgate.engine.lane.client import ClientConnection
+from lyncgate.engine.lane.lost import probe
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstreams import Upstreams
 from lyncgate.engine.tls.ticketkeys import TicketKeyRing
@@ -45,6 +47,8 @@ class Lane:
         self.contexts = Contexts(self.edge.policy)
         self.upstreams = Upstreams(loop, self.contexts)
         self.upstreams.queues.adopt(self.edge.policy.pools)
+        self.upstreams.lost = self.edge.policy.timeouts.lost_member
+        self.acceptors: set[Acceptor] = set()
         self.clients: set[ClientConnection] = set()
         self.scripts: Scripted | None = None
         self._tickets = tickets
@@ -60,6 +64,9 @@ class Lane:
             self.contexts = contexts
             self.upstreams.adopt(contexts)
             self.upstreams.queues.adopt(policy.pools)
+            self.upstreams.lost = policy.timeouts.lost_member
+            for acceptor in self.acceptors:
+                acceptor.probe(policy.timeouts.lost_client)
 
         return use
 
@@ -107,13 +114,22 @@ class Acceptor:
         self._listener = listener
         self._sock: socket.socket | None = sock
         sock.setblocking(False)
+        self.probe(lane.edge.policy.timeouts.lost_client)
+        lane.acceptors.add(self)
         lane.loop.add_reader(sock.fileno(), self._accept)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         return (self._sock,) if self._sock is not None else ()
 
+    def probe(self, seconds: float) -> None:
+        """Of its clients, whoever is silent: see lost.py."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):  # a socket of systemd's that is no TCP's
+                probe(self._sock, seconds)
+
     def close(self) -> None:
+        self._lane.acceptors.discard(self)
         if self._sock is not None:
             self._lane.loop.remove_reader(self._sock.fileno())
             self._sock.close()

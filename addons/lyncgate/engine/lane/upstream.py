@@ -11,6 +11,7 @@ from lyncgate.edge.client import shown_address
 from lyncgate.edge.handshakes import MemberAttempt
 from lyncgate.edge.ids import new_id
 from lyncgate.engine.lane.deadline import Deadline
+from lyncgate.engine.lane.lost import insist, probe, unanswered
 from lyncgate.engine.lane.responses import InvalidAnswerError, ResponseReader
 from lyncgate.engine.lane.stream import Stream
 from lyncgate.engine.lane.tls import member_failure, reason, shown
@@ -91,6 +92,8 @@ class Upstream:
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        probe(sock, self._upstreams.lost)
+        insist(sock, self._upstreams.lost)
         self.stream = Stream(self._upstreams.loop, sock, self)
         self.stream.connect(address)
 
@@ -230,7 +233,9 @@ class Upstream:
             return
         relay = self.relay
         self.close()
-        if relay is not None:
+        if relay is not None and unanswered(error):
+            relay.unanswered()
+        elif relay is not None:
             relay.broken(Outcome.UPSTREAM_RESET)
 
     def drained(self) -> None:

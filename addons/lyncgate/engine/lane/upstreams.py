@@ -40,6 +40,7 @@ class Upstreams:
     def __init__(self, loop: asyncio.AbstractEventLoop, contexts: Contexts) -> None:
         self.loop = loop
         self.contexts = contexts
+        self.lost = 0.0  # seconds that a member may acknowledge nothing
         self.generation = 0  # of the rules by which connections are made
         self.sessions: dict[Destination, Session] = {}
         self.all: set[Upstream] = set()
