@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mitmproxy import exceptions
+from mitmproxy import exceptions, options
 from mitmproxy.addonmanager import traverse
 from mitmproxy.http import HTTPFlow
 
+from lyncgate.engine.lane.demoted import DemotedRelay
+from lyncgate.engine.lane.exchange import Relay
 from lyncgate.engine.lane.scripted import ScriptedRelay
 
 if TYPE_CHECKING:
@@ -26,32 +28,49 @@ if TYPE_CHECKING:
 
 type Hook = Callable[[HTTPFlow], Awaitable[None] | None]
 
-HOOKS = ("requestheaders", "request", "responseheaders", "response", "error")
+OF_HEADS = ("requestheaders", "responseheaders", "error")
+OF_WHOLE_MESSAGES = ("request", "response")
+OF_WEBSOCKETS = ("websocket_start", "websocket_message", "websocket_end")
 
 log = logging.getLogger(__name__)
 
 
 class Scripts:
-    """`table`: the hooks by name, in the order that the addons were loaded."""
+    """`table`: the hooks by name, in the order that the addons were loaded. `messages`: those of websockets
+    are wanted."""
 
-    def __init__(self, table: dict[str, tuple[Hook, ...]], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, table: dict[str, tuple[Hook, ...]], loop: asyncio.AbstractEventLoop, settings: options.Options
+    ) -> None:
         self.table = table
+        self.messages = any(table[name] for name in OF_WEBSOCKETS)
+        self._bodies = any(table[name] for name in OF_WHOLE_MESSAGES)
+        self._heads = any(table[name] for name in OF_HEADS)
         self._loop = loop
+        self._settings = settings
         self._told: set[str] = set()
 
     @staticmethod
-    def of(addons: Iterable[Any], loop: asyncio.AbstractEventLoop) -> Scripts | None:
+    def of(
+        addons: Iterable[Any], loop: asyncio.AbstractEventLoop, settings: options.Options
+    ) -> Scripts | None:
         """None if they want nothing of an exchange."""
         every = list(traverse(addons))  # with addons inside addons
-        table = {name: tuple(_hooks(every, name)) for name in HOOKS}
-        return Scripts(table, loop) if any(table.values()) else None
+        names = (*OF_HEADS, *OF_WHOLE_MESSAGES, *OF_WEBSOCKETS)
+        table = {name: tuple(_hooks(every, name)) for name in names}
+        return Scripts(table, loop, settings) if any(table.values()) else None
 
-    def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> ScriptedRelay:
-        return ScriptedRelay(lane, client, incoming, self)
+    def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> Relay:
+        """Who carries the exchange: mitmproxy's layer only where it is needed."""
+        if self._bodies or (self.messages and incoming.websocket):
+            return DemotedRelay(lane, client, incoming, self, self._settings)
+        if self._heads:
+            return ScriptedRelay(lane, client, incoming, self)
+        return Relay(lane, client, incoming)
 
     def run(self, name: str, flow: HTTPFlow) -> asyncio.Task[None] | None:
         """Call the hooks. None: all is done; else what to wait for."""
-        hooks = self.table[name]
+        hooks = self.table.get(name, ())
         for number, hook in enumerate(hooks, 1):
             try:
                 waits = hook(flow)
