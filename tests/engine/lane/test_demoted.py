@@ -17,10 +17,10 @@ from lyncgate.engine.lane.demoted import DemotedRelay
 from lyncgate.engine.lane.stream import HIGH
 from lyncgate.signin.exchange import Outcome
 from support import certificates
-from support.edge import WEB, EdgeUnderTest, edge, policy, until
+from support.edge import EdgeUnderTest, edge, policy, until
 from support.ntlm_origin import NtlmOrigin, authenticate, challenge_in, negotiate
 from support.origin import OK, Peer, Received, members
-from support.rawhttp import PATIENCE, Message, chunked, connected, get, post, read_head
+from support.rawhttp import PATIENCE, Message, chunked, get, post, read_head
 
 pytestmark = pytest.mark.engines("lane")
 

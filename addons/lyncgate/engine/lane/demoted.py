@@ -13,7 +13,6 @@ in return is put where the lane's own relay looks for it, which passes it on.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.scripts import Scripts
 
 COLLECTED = "8m"  # of a body that is kept for addons, as mitmproxy's stream_large_bodies says it
-MESSAGE = 8 * 1024 * 1024  # bytes of a websocket message
-MESSAGES = 32  # of them that a flow keeps
 
 TOO_LONG = "a body is longer than the option stream_large_bodies says and streams by unseen"
 ONCE = frozenset({"request", "response", "error"})  # mitmproxy's layer calls them behind bodies, too
@@ -59,11 +56,11 @@ ONCE = frozenset({"request", "response", "error"})  # mitmproxy's layer calls th
 
 class DemotedRelay(ScriptedRelay):
     """`_up`, `_down`: what is to be passed on of the two bodies. `_wants`: the connection that mitmproxy's
-    layer waits for. `_framed`: a websocket whose messages are wanted."""
+    layer waits for."""
 
     __slots__ = (
-        "_acquiring", "_answer_told", "_answering", "_collected", "_collects", "_down", "_framed", "_giving",
-        "_layer", "_mute", "_parted", "_ran", "_request_told", "_request_whole", "_up", "_wants",
+        "_acquiring", "_answer_told", "_answering", "_collected", "_collects", "_down", "_giving", "_layer",
+        "_mute", "_pending", "_ran", "_request_told", "_request_whole", "_up", "_wants",
     )  # fmt: skip
 
     def __init__(
@@ -77,12 +74,13 @@ class DemotedRelay(ScriptedRelay):
         super().__init__(lane, client, incoming, scripts)
         self._layer = ExchangeLayer(self._flow, settings)
         self._ran: set[str] = set()
+        self._pending: commands.StartHook | None = None  # what `_task` is for
         self._wants: GetHttpConnection | None = None
         self._up: list[bytes] = []
         self._down: list[bytes] = []
         self._collected = 0  # bytes of the request's body that have come
         self._collects = False  # an addon asked for it
-        self._acquiring = self._answering = self._framed = self._parted = False
+        self._acquiring = self._answering = False
         self._request_told = self._request_whole = False
         self._answer_told = self._giving = False
         self._mute = False  # a body where there can be none
@@ -106,11 +104,8 @@ class DemotedRelay(ScriptedRelay):
         self._drive()
         if self.over or self._task is not None:
             return
-        answer, upstream = self.transit.answer, self.upstream
-        if self._parted:
-            if upstream is None or upstream.stream is None or not upstream.stream.waiting:
-                self._part()
-        elif self._wants is not None:
+        answer = self.transit.answer
+        if self._wants is not None:
             if not self._acquiring:
                 self._acquiring = True
                 self._acquire()
@@ -140,6 +135,7 @@ class DemotedRelay(ScriptedRelay):
         if task is None:
             self._asked_addons(hook)
         else:
+            self._pending = hook
             self._wait(task, lambda: self._go_on(hook))
 
     def _asked_addons(self, hook: commands.StartHook) -> None:
@@ -154,14 +150,7 @@ class DemotedRelay(ScriptedRelay):
             self._collects = self._has_body and not flow.request.stream and flow.response is None
             if self._collects and self.incoming.expects:
                 self._invite()
-        elif name == "websocket_message" and flow.websocket is not None:
-            del flow.websocket.messages[:-MESSAGES]
         self._layer.completed(events.HookCompleted(hook))
-
-    def _wait(self, task: asyncio.Task[None], then: Callable[[], None]) -> None:
-        super()._wait(task, then)
-        if self.tunnel:
-            self._client.pause()
 
     def _hooked(self, then: Callable[[], None]) -> None:
         then()  # the layer sees to what was killed
@@ -177,9 +166,7 @@ class DemotedRelay(ScriptedRelay):
         if isinstance(event, RequestHeaders):
             self._request_goes()
         elif isinstance(event, RequestData):
-            if self.tunnel:
-                super().from_client(event.data)
-            elif event.data and not self._mute:
+            if event.data and not self._mute:
                 self._up.append(event.data)
         elif isinstance(event, RequestTrailers):
             self.incoming.trailers, _ = flows.edited((), event.trailers.fields)
@@ -188,9 +175,7 @@ class DemotedRelay(ScriptedRelay):
         elif isinstance(event, ResponseHeaders):
             self._answer_goes(event.response)
         elif isinstance(event, ResponseData):
-            if self.tunnel:
-                super().from_member(event.data)
-            elif event.data and not self._mute:
+            if event.data and not self._mute:
                 self._down.append(event.data)
         elif isinstance(event, ResponseTrailers):
             if self.upstream is not None:
@@ -199,9 +184,7 @@ class DemotedRelay(ScriptedRelay):
             self._refused(event.code)
 
     def _refused(self, code: ErrorCode) -> None:
-        if code is ErrorCode.PASSTHROUGH_CLOSE:
-            self._parted = True
-        elif code is ErrorCode.KILL:
+        if code is ErrorCode.KILL:
             self._kill()
         else:  # the option body_size_limit
             large = code is ErrorCode.REQUEST_TOO_LARGE
@@ -335,7 +318,6 @@ class DemotedRelay(ScriptedRelay):
             self._scripts.tell(FRAMING)
         content = response.raw_content or b""
         framed = came.chunked or came.until_close
-        self._framed = came.status == 101 and self._flow.websocket is not None and self._scripts.messages
         if came.bodyless:
             self._mute = bool(content)
             if content:
@@ -355,59 +337,6 @@ class DemotedRelay(ScriptedRelay):
             self._request_told = True
             self._layer.tell(RequestEndOfMessage(STREAM))
             self._run()
-
-    # Websockets.
-
-    def from_client(self, data: bytes) -> None:
-        if self._framed:
-            self._message(RequestData(STREAM, data))
-        else:
-            super().from_client(data)
-
-    def from_member(self, data: bytes) -> None:
-        if self._framed:
-            self._message(ResponseData(STREAM, data))
-        else:
-            super().from_member(data)
-
-    def _message(self, event: HttpEvent) -> None:
-        self._layer.tell(event)
-        self._run()
-        if not self.over and self._layer.unfinished > MESSAGE:
-            self.fail(Outcome.BODY_TOO_LARGE)
-
-    def _part(self) -> None:
-        """Both sides have had the last frame."""
-        self.over = True
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.close()
-        self._client.finished(self)
-
-    def member_drained(self) -> None:
-        if self._parted:
-            self._run()
-        elif self._task is None:
-            super().member_drained()
-
-    # Ends.
-
-    def client_gone(self) -> None:
-        if self._framed and not self.over:
-            self._erred = True  # a websocket that ends is no error
-            self._layer.tell(RequestEndOfMessage(STREAM))
-            self._drive()
-            last, self._task = self._task, None  # who is told of the end is not cut short
-            super().client_gone()
-            self._task = last
-        else:
-            super().client_gone()
-
-    def broken(self, failure: Outcome) -> None:
-        if self.tunnel and self._framed and not self.over:
-            self._layer.tell(ResponseEndOfMessage(STREAM))
-            self._drive()
-        super().broken(failure)
 
 
 def _in_chunks(fields: Fields) -> list[tuple[bytes, bytes]]:

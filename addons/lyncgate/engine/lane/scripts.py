@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mitmproxy.http import HTTPFlow
 
 from lyncgate.engine.lane.demoted import DemotedRelay
 from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.messages import MessagesRelay
 from lyncgate.engine.lane.scripted import ScriptedRelay
 
 if TYPE_CHECKING:
@@ -36,18 +37,18 @@ log = logging.getLogger(__name__)
 
 
 class Scripts:
-    """`table`: the hooks by name, in the order that the addons were loaded. `messages`: those of websockets
-    are wanted."""
+    """`table`: the hooks by name, in the order that the addons were loaded."""
 
     def __init__(
         self, table: dict[str, tuple[Hook, ...]], loop: asyncio.AbstractEventLoop, settings: options.Options
     ) -> None:
         self.table = table
-        self.messages = any(table[name] for name in OF_WEBSOCKETS)
+        self._messages = any(table[name] for name in OF_WEBSOCKETS)
         self._bodies = any(table[name] for name in OF_WHOLE_MESSAGES)
         self._heads = any(table[name] for name in OF_HEADS)
         self._loop = loop
         self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
 
     @staticmethod
@@ -62,7 +63,9 @@ class Scripts:
 
     def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> Relay:
         """Who carries the exchange: mitmproxy's layer only where it is needed."""
-        if self._bodies or (self.messages and incoming.websocket):
+        if self._messages and incoming.websocket:
+            return MessagesRelay(lane, client, incoming, self, self._settings)
+        if self._bodies:
             return DemotedRelay(lane, client, incoming, self, self._settings)
         if self._heads:
             return ScriptedRelay(lane, client, incoming, self)
@@ -80,10 +83,14 @@ class Scripts:
                 _complain(name, hook, error)
                 continue
             if inspect.isawaitable(waits):
-                return self._loop.create_task(
-                    self._wait(name, hook, waits, hooks[number:], flow), name=f"script: {name}"
-                )
-        return self._loop.create_task(flow.wait_for_resume()) if flow.intercepted else None
+                return self._begun(self._wait(name, hook, waits, hooks[number:], flow))
+        return self._begun(flow.wait_for_resume()) if flow.intercepted else None
+
+    def _begun(self, what: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _wait(
         self, name: str, hook: Hook, waits: Awaitable[None], others: Sequence[Hook], flow: HTTPFlow
