@@ -640,6 +640,43 @@ def test_mitmproxys_own_limit_of_bodies(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_an_answer_that_moves_is_waited_for(tmp_path: Path) -> None:
+    """Though the client gets nothing of it until it is whole."""
+    path = script(tmp_path, COLLECTS)
+
+    async def slowly(_: Received, peer: Peer) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        for byte in b"0123456789":
+            await asyncio.sleep(0.06)
+            await peer.send(bytes([byte]))
+
+    async def check() -> None:
+        async with members(1) as [origin], edge(policy([origin], poll=0.3), scripts=[path]) as it:
+            origin.answers(slowly)
+            async with it.http() as client:
+                assert (await client.ask(get())).body == b"9876543210!"
+
+    asyncio.run(check())
+
+
+def test_an_answer_that_stops_is_not(tmp_path: Path) -> None:
+    path = script(tmp_path, COLLECTS)
+
+    async def stops(_: Received, peer: Peer) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        await peer.gone()
+
+    async def check() -> None:
+        async with members(1) as [origin], edge(policy([origin], poll=0.3), scripts=[path]) as it:
+            origin.answers(stops)
+            async with it.http() as client:
+                assert (await client.ask(get())).status == 504
+            assert (await it.record()).outcome is Outcome.UPSTREAM_TIMEOUT
+            assert it.metric("lyncgate_timeouts_total") == 1
+
+    asyncio.run(check())
+
+
 # Connections to members.
 
 

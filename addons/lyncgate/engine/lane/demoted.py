@@ -295,6 +295,7 @@ class DemotedRelay(ScriptedRelay):
         while not (self.over or self._answer_told or self._task) and (reader.chunks or reader.complete):
             if data := reader.taken():
                 self._layer.tell(ResponseData(STREAM, data))
+                self._client.resume()  # it moves, though the client sees nothing of it yet
             else:
                 self._answer_told = True
                 if reader.trailers:
