@@ -512,6 +512,46 @@ def test_interim_answers_pass_from_end_to_end(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_a_hook_of_an_early_answer_waits_while_the_body_goes_on(tmp_path: Path) -> None:
+    path = script(
+        tmp_path,
+        """
+        gate = asyncio.Event()
+        waiting = 0
+
+        def request(flow):
+            pass
+
+        async def responseheaders(flow):
+            global waiting
+            waiting += 1
+            await gate.wait()
+        """,
+    )
+    bodies: list[bytes] = []
+
+    async def early(_: Received, peer: Peer) -> None:
+        await peer.send(OK)
+        bodies.append(await peer.reader.readexactly(400_000))
+
+    async def check() -> None:
+        async with members(1) as [origin], edge(policy([origin]), scripts=[path]) as it, it.http() as client:
+            origin.answers(early, streaming=True)
+            await client.send(get("/", "Content-Length: 400000", method="POST") + b"a" * 100_000)
+            await until(lambda: loaded(it, path).waiting)
+            await client.send(b"b" * 200_000)
+            stream = only_client(it).stream
+            await until(lambda: stream.got > 300_000)
+            loaded(it, path).gate.set()
+            await client.send(b"c" * 100_000)
+            assert (await client.reply()).body == b"ok"
+            await until(lambda: bodies)
+            assert bodies == [b"a" * 100_000 + b"b" * 200_000 + b"c" * 100_000]
+            assert (await it.record()).request_bytes == 400_000
+
+    asyncio.run(check())
+
+
 # Answers and limits.
 
 

@@ -223,6 +223,39 @@ def test_a_message_without_an_end_is_cut(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_what_was_said_before_the_close_arrives(tmp_path: Path) -> None:
+    """The member is slow, and the connection to it is not closed before it has all."""
+    path = script(tmp_path)
+    size, count, got = 100_000, 150, []
+
+    async def check() -> None:
+        async with members(1) as [origin], edge(policy([origin]), scripts=[path]) as it:
+            read_now = asyncio.Event()
+
+            async def slow(received: Received, peer: Peer) -> bool:
+                side = await opened(received, peer)
+                await read_now.wait()
+                await side.until(lambda: isinstance((side.got or [None])[-1], CloseConnection))
+                got.extend(side.got)
+                return False
+
+            origin.answers(slow)
+            async with it.http() as client, websocket(client) as side:
+                said = [BytesMessage(data=bytes(size)) for _ in range(count)]
+                sending = asyncio.create_task(side.send(*said, CloseConnection(code=1000)))
+                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                await until(lambda: not connection.stream.reading)
+                read_now.set()
+                await sending
+                assert isinstance(await side.message(), CloseConnection)
+            assert (await it.record()).outcome is Outcome.OK
+            await until(lambda: got)
+            assert [len(message) for message in got[:-1]] == [size] * count
+            assert got[-1].code == 1000
+
+    asyncio.run(check())
+
+
 def test_the_member_closes_it(tmp_path: Path) -> None:
     path = script(tmp_path)
 

@@ -59,7 +59,7 @@ class DemotedRelay(ScriptedRelay):
     layer waits for."""
 
     __slots__ = (
-        "_acquiring", "_answer_told", "_answering", "_collected", "_collects", "_down", "_giving", "_layer",
+        "_answer_told", "_answering", "_collected", "_collects", "_down", "_giving", "_layer",
         "_mute", "_pending", "_ran", "_request_told", "_request_whole", "_up", "_wants",
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ class DemotedRelay(ScriptedRelay):
         self._down: list[bytes] = []
         self._collected = 0  # bytes of the request's body that have come
         self._collects = False  # an addon asked for it
-        self._acquiring = self._answering = False
+        self._answering = False  # by the edge or an addon, and not by the member
         self._request_told = self._request_whole = False
         self._answer_told = self._giving = False
         self._mute = False  # a body where there can be none
@@ -106,9 +106,7 @@ class DemotedRelay(ScriptedRelay):
             return
         answer = self.transit.answer
         if self._wants is not None:
-            if not self._acquiring:
-                self._acquiring = True
-                self._acquire()
+            self._acquire()
         elif answer is not None:
             if self._giving and not self.answered:
                 self._say_own(self._flow.response, b"".join(self._down))
