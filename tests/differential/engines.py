@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from differential.streams import Need
 from lyncgate.engine.master import Engine as Moves
@@ -58,3 +59,31 @@ ENGINES = {
         frozenset(Need) - {Need.METHODS, Need.LARGE, Need.LENGTH_ZEROS},
     ),
 }
+
+HEADS = """
+import asyncio
+
+async def requestheaders(flow):
+    flow.request.stream = {stream}
+    await asyncio.sleep(0)
+
+async def responseheaders(flow):
+    flow.response.stream = False
+    await asyncio.sleep(0)
+"""
+BODIES = """
+def request(flow):
+    pass
+
+async def response(flow):
+    await asyncio.sleep(0)
+"""
+
+
+def inspected(directory: Path, *, requests: bool, demoted: bool = True) -> Engine:
+    """The lane with a script that holds everything up. `demoted`: it wants whole messages, mitmproxy's layer
+    carries them; `requests`: bodies of requests, too."""
+    script = directory / "holds.py"
+    script.write_text(HEADS.format(stream=not requests) + (BODIES if demoted else ""))
+    run = functools.partial(edge, engine=Moves.LANE, scripts=[script])
+    return dataclasses.replace(ENGINES["lane"], name="inspected", run=run)

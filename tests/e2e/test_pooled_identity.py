@@ -17,10 +17,11 @@ import itertools
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from differential.engines import ENGINES
+from differential.engines import ENGINES, inspected
 from support.edge import WEB, EdgeUnderTest, policy
 from support.ntlm_origin import ANONYMOUS, NtlmOrigin, authenticate, challenge_in, negotiate
 from support.rawhttp import Client, Message, connected
@@ -127,8 +128,8 @@ def counts_id(counts: Counts) -> str:
 
 
 @pytest.mark.timeout(120 + REQUESTS // 20)
-@pytest.mark.parametrize("engine", ["lane", "stock"])
-def test_every_answer_is_for_who_asked(engine: str) -> None:
+@pytest.mark.parametrize(("engine", "demoted"), [("lane", False), ("lane", True), ("stock", False)])
+def test_every_answer_is_for_who_asked(engine: str, demoted: bool, tmp_path: Path) -> None:
     dice = random.Random(20_000)
     counts = Counts()
 
@@ -141,7 +142,8 @@ def test_every_answer_is_for_who_asked(engine: str) -> None:
         answers = itertools.count()
         async with members(lambda origins: whim(origins, answers)) as origins:
             rules = policy(origins)  # type: ignore[arg-type]  # it needs their address and port
-            async with ENGINES[engine].run(rules) as it, asyncio.TaskGroup() as group:
+            runs = ENGINES[engine] if not demoted else inspected(tmp_path, requests=True)
+            async with runs.run(rules) as it, asyncio.TaskGroup() as group:
                 for number in range(USERS):
                     group.create_task(User(number, it, counts, dice).go_on())
         return origins

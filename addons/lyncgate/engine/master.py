@@ -26,6 +26,7 @@ from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from lyncgate.edge.addons import EdgeAddons
+from lyncgate.engine.lane.demoted import COLLECTED
 from lyncgate.engine.lane.lane import Lane
 from lyncgate.engine.lane.scripts import Scripts
 from lyncgate.engine.listeners import mode_specs_of
@@ -97,6 +98,7 @@ class EdgeMaster(Master):
         loop = asyncio.get_running_loop()
         if engine is Engine.LANE:
             self.lane = Lane(edge.course, loop, self.ticket_keys)
+            self.options.update(stream_large_bodies=COLLECTED)
         try:
             for path in scripts:
                 load_script(self, path)
@@ -108,7 +110,7 @@ class EdgeMaster(Master):
         if self.lane is not None:
             native = (self.proxyserver, self.edge)
             foreign = [addon for addon in self.addons.chain if addon not in native]
-            self.lane.scripts = Scripts.of(foreign, self.lane.loop)
+            self.lane.scripts = Scripts.of(foreign, self.lane.loop, self.options)
 
     async def start(self, sockets: Sockets | None = None) -> None:
         """Open all listeners, on `sockets` where they have some. Raises StartError, with none of them open,

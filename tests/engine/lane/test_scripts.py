@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import subprocess
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mitmproxy.http import HTTPFlow
 
-from lyncgate.engine.lane.scripted import INSPECTED
 from lyncgate.engine.master import StartError
 from lyncgate.signin.exchange import Outcome, Source
 from support import certificates
@@ -26,13 +27,32 @@ from support.rawhttp import chunked, get, post
 
 pytestmark = pytest.mark.engines("lane")
 
+COLLECTED = 8 * 1024 * 1024
+
 SECRET = "TlRMTVNTUAADAAAAGAAYAHAAAA"
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nmember"
 
 
+class Demoting:
+    """Whether scripts have a hook for whole messages beside their own, so that exchanges are demoted."""
+
+    on = False
+
+
+@pytest.fixture(params=["heads", "demoted"])
+def each_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The test once with what it has, and once with exchanges handed over to mitmproxy's layer."""
+    Demoting.on = request.param == "demoted"
+    yield
+    Demoting.on = False
+
+
 def script(directory: Path, source: str, name: str = "script.py") -> Path:
     path = directory / name
-    path.write_text("import asyncio\nfrom mitmproxy import http\n" + textwrap.dedent(source))
+    text = "import asyncio\nfrom mitmproxy import http\n" + textwrap.dedent(source)
+    if Demoting.on and not re.search(r"def (request|response)\(", text):
+        text += "\ndef request(flow):\n    pass\n"
+    path.write_text(text)
     return path
 
 
@@ -47,6 +67,7 @@ def loaded(it: EdgeUnderTest, path: Path) -> Any:
 
 
 @pytest.mark.engines("lane", "stock")
+@pytest.mark.usefixtures("each_way")
 def test_a_script_changes_fields_both_ways(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -101,6 +122,7 @@ def test_edits_count_in_the_later_hooks_too_though_the_bodies_stream(tmp_path: P
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 def test_where_a_request_goes_and_how_it_is_framed_stays_the_edges(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,6 +164,7 @@ def test_where_a_request_goes_and_how_it_is_framed_stays_the_edges(
     assert len(told) == 1, "said once, not for each request"
 
 
+@pytest.mark.usefixtures("each_way")
 def test_a_field_that_would_be_read_as_two_is_dropped(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -171,6 +194,7 @@ def test_a_field_that_would_be_read_as_two_is_dropped(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 def test_what_a_flow_says_of_the_connections(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -221,6 +245,7 @@ ANSWERS = """
 """
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("hook", ["requestheaders", "request"])
 def test_an_answer_of_the_scripts_goes_nowhere_near_a_member(tmp_path: Path, hook: str) -> None:
     path = script(tmp_path, ANSWERS.format(hook=hook))
@@ -242,6 +267,7 @@ def test_an_answer_of_the_scripts_goes_nowhere_near_a_member(tmp_path: Path, hoo
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 def test_the_edges_own_answers_are_seen_and_stay_refusals(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -267,6 +293,7 @@ def test_the_edges_own_answers_are_seen_and_stay_refusals(tmp_path: Path) -> Non
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("hook", ["requestheaders", "request"])
 def test_a_killed_flow_is_cut_without_a_word(tmp_path: Path, hook: str) -> None:
     path = script(
@@ -295,6 +322,7 @@ def test_a_killed_flow_is_cut_without_a_word(tmp_path: Path, hook: str) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 def test_an_answer_is_killed(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -317,6 +345,7 @@ def test_an_answer_is_killed(tmp_path: Path) -> None:
 # Trouble.
 
 
+@pytest.mark.usefixtures("each_way")
 def test_an_exception_is_logged_without_what_it_says_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -362,6 +391,7 @@ def test_an_exception_is_logged_without_what_it_says_and_nothing_else(
     assert SECRET not in caplog.text
 
 
+@pytest.mark.usefixtures("each_way")
 def test_a_failed_exchange_is_told(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -400,6 +430,7 @@ WAITING = """
 """
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("hook", ["requestheaders", "request"])
 def test_a_request_waits_for_its_hook(tmp_path: Path, hook: str) -> None:
     path = script(tmp_path, WAITING.format(hook=hook))
@@ -424,6 +455,7 @@ def test_a_request_waits_for_its_hook(tmp_path: Path, hook: str) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("hook", ["responseheaders", "response"])
 @pytest.mark.parametrize("ending", ["length", "chunked", "close"])
 def test_an_answer_waits_for_its_hook(tmp_path: Path, hook: str, ending: str) -> None:
@@ -454,6 +486,7 @@ def test_an_answer_waits_for_its_hook(tmp_path: Path, hook: str, ending: str) ->
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 def test_who_leaves_while_a_hook_waits_is_forgotten(tmp_path: Path) -> None:
     path = script(
         tmp_path,
@@ -579,7 +612,7 @@ def test_an_answer_that_breaks_off_is_not_shown_as_whole(tmp_path: Path) -> None
 
 def test_what_is_too_long_streams_by_unseen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = script(tmp_path, BODIES)
-    body = b"secret member" * (INSPECTED // 10)
+    body = b"secret member" * (COLLECTED // 10)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
     async def check() -> None:
@@ -691,6 +724,7 @@ def test_addons_that_come_and_go_are_heard_from_then_on(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("each_way")
 def test_an_addon_may_keep_a_flow_from_the_others(tmp_path: Path) -> None:
     first = script(
         tmp_path,

@@ -9,14 +9,17 @@ import asyncio
 import inspect
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mitmproxy import exceptions
+from mitmproxy import exceptions, options
 from mitmproxy.addonmanager import traverse
 from mitmproxy.http import HTTPFlow
 
+from lyncgate.engine.lane.demoted import DemotedRelay
+from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.messages import MessagesRelay
 from lyncgate.engine.lane.scripted import ScriptedRelay
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
 
 type Hook = Callable[[HTTPFlow], Awaitable[None] | None]
 
-HOOKS = ("requestheaders", "request", "responseheaders", "response", "error")
+OF_HEADS = ("requestheaders", "responseheaders", "error")
+OF_WHOLE_MESSAGES = ("request", "response")
+OF_WEBSOCKETS = ("websocket_start", "websocket_message", "websocket_end")
 
 log = logging.getLogger(__name__)
 
@@ -34,24 +39,41 @@ log = logging.getLogger(__name__)
 class Scripts:
     """`table`: the hooks by name, in the order that the addons were loaded."""
 
-    def __init__(self, table: dict[str, tuple[Hook, ...]], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, table: dict[str, tuple[Hook, ...]], loop: asyncio.AbstractEventLoop, settings: options.Options
+    ) -> None:
         self.table = table
+        self._messages = any(table[name] for name in OF_WEBSOCKETS)
+        self._bodies = any(table[name] for name in OF_WHOLE_MESSAGES)
+        self._heads = any(table[name] for name in OF_HEADS)
         self._loop = loop
+        self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
 
     @staticmethod
-    def of(addons: Iterable[Any], loop: asyncio.AbstractEventLoop) -> Scripts | None:
+    def of(
+        addons: Iterable[Any], loop: asyncio.AbstractEventLoop, settings: options.Options
+    ) -> Scripts | None:
         """None if they want nothing of an exchange."""
         every = list(traverse(addons))  # with addons inside addons
-        table = {name: tuple(_hooks(every, name)) for name in HOOKS}
-        return Scripts(table, loop) if any(table.values()) else None
+        names = (*OF_HEADS, *OF_WHOLE_MESSAGES, *OF_WEBSOCKETS)
+        table = {name: tuple(_hooks(every, name)) for name in names}
+        return Scripts(table, loop, settings) if any(table.values()) else None
 
-    def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> ScriptedRelay:
-        return ScriptedRelay(lane, client, incoming, self)
+    def relay(self, lane: Lane, client: ClientConnection, incoming: Incoming) -> Relay:
+        """Who carries the exchange: mitmproxy's layer only where it is needed."""
+        if self._messages and incoming.websocket:
+            return MessagesRelay(lane, client, incoming, self, self._settings)
+        if self._bodies:
+            return DemotedRelay(lane, client, incoming, self, self._settings)
+        if self._heads:
+            return ScriptedRelay(lane, client, incoming, self)
+        return Relay(lane, client, incoming)
 
     def run(self, name: str, flow: HTTPFlow) -> asyncio.Task[None] | None:
         """Call the hooks. None: all is done; else what to wait for."""
-        hooks = self.table[name]
+        hooks = self.table.get(name, ())
         for number, hook in enumerate(hooks, 1):
             try:
                 waits = hook(flow)
@@ -61,10 +83,14 @@ class Scripts:
                 _complain(name, hook, error)
                 continue
             if inspect.isawaitable(waits):
-                return self._loop.create_task(
-                    self._wait(name, hook, waits, hooks[number:], flow), name=f"script: {name}"
-                )
-        return self._loop.create_task(flow.wait_for_resume()) if flow.intercepted else None
+                return self._begun(self._wait(name, hook, waits, hooks[number:], flow))
+        return self._begun(flow.wait_for_resume()) if flow.intercepted else None
+
+    def _begun(self, what: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _wait(
         self, name: str, hook: Hook, waits: Awaitable[None], others: Sequence[Hook], flow: HTTPFlow

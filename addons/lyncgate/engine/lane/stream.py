@@ -18,7 +18,7 @@ from collections import deque
 from typing import Protocol
 
 from lyncgate.engine.tls.readahead import read_ahead
-from lyncgate.engine.tls.resumption import resume
+from lyncgate.engine.tls.resumption import KeptSession
 
 RECORD = 16 * 1024  # bytes: the most that a TLS record holds
 CHUNK = 64 * 1024  # bytes read from a plain socket at once
@@ -91,7 +91,7 @@ class Stream:
         *,
         server_side: bool,
         name: str | None = None,
-        session: ssl.SSLSession | None = None,
+        session: KeptSession | None = None,
     ) -> None:
         """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError."""
         self.pause()
@@ -102,7 +102,7 @@ class Stream:
             server_hostname=name,
         )
         if session is not None:
-            resume(self._sock, session, context)
+            session.offer(self._sock)
         self.fd = self._sock.fileno()
         self.tls = self._shaking = True
         self._shake()

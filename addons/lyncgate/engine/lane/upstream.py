@@ -126,7 +126,7 @@ class Upstream:
             self.lost(OSError("its pool is no more"))
             return
         known = self._upstreams.sessions.get(self.to)
-        session = known.session if known is not None and known.context is context else None
+        session = known.kept if known is not None and known.kept.context is context else None
         try:
             stream.secure(context, server_side=False, name=self._name(), session=session)
         except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lyncgate.engine.lane.queues import Queues, Who
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstream import Address, Destination, Upstream
+from lyncgate.engine.tls.resumption import KeptSession
 from lyncgate.policy.policy import UpstreamTls
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ RESOLVED = 30.0  # seconds that a name's addresses are taken for good: the resol
 
 
 class Session(NamedTuple):
-    """A TLS session, and the context that it was made by. `until`: monotonic, when a newer one is wanted."""
+    """A TLS session, and until when no newer one is wanted, in monotonic seconds."""
 
-    context: ssl.SSLContext
-    session: ssl.SSLSession
+    kept: KeptSession
     until: float
 
 
@@ -121,7 +121,7 @@ class Upstreams:
         if known is not None and sock.session_reused and now < known.until:
             return
         if (session := sock.session) is not None:
-            self.sessions[to] = Session(sock.context, session, now + SESSION)
+            self.sessions[to] = Session(KeptSession(session, sock.context), now + SESSION)
 
     def gone(self, upstream: Upstream) -> None:
         """It is closed."""

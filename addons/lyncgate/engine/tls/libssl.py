@@ -32,6 +32,8 @@ class LibSSL:
     set_read_ahead: Callable[[int, int], None]
     set_read_buffer: Callable[[int, int], None]
     set_session: Callable[[int, int], int]
+    copy_session: Callable[[int], int | None]
+    free_session: Callable[[int], None]
 
 
 @functools.cache
@@ -50,6 +52,8 @@ def libssl() -> LibSSL | None:
                 _function(library.SSL_set_read_ahead, None, ctypes.c_int),
                 _function(library.SSL_set_default_read_buffer_len, None, ctypes.c_size_t),
                 _function(library.SSL_set_session, ctypes.c_int, ctypes.c_void_p),
+                _function(library.SSL_SESSION_dup, ctypes.c_void_p),
+                _function(library.SSL_SESSION_free, None),
             )
     log.info("this Python's TLS contexts are not as known: tickets are good at one worker only")
     return None
