@@ -20,15 +20,16 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 
-# What each request, or each event of a sign-in, passes through. Not what derives from a class with __slots__
-# (engine/lane/tls) nor what pydantic reads (signin/exchange): mypyc's classes can't be either.
+# What each request passes through, as far as it gets faster. Not what derives from a class with __slots__
+# (engine/lane/tls), what pydantic reads (signin/exchange), what goes between processes as a frozen dataclass
+# (policy/policy): mypyc's classes can't. And not what does little but ask those (observe/): that gets slower.
 HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",
     "engine/lane": "client deadline demoted exchange lane messages pace queues requests responses scripted "
     "stream upstream upstreams wire",
     "lync": "names stages",
-    "policy": "decide decision forwarded hosts paths policy publish request",
+    "policy": "decide decision forwarded hosts paths publish request",
 }
 OPTIONS = """[mypy]
 strict = True
