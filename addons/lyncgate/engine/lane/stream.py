@@ -15,6 +15,7 @@ import ssl
 import sys
 import termios
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from lyncgate.engine.tls.readahead import read_ahead
@@ -50,14 +51,17 @@ class Stream:
     """`waiting`: bytes that the socket would not take yet. `sent`, `got`: bytes ever, for progress."""
 
     __slots__ = (
-        "_loop", "_out", "_owner", "_reading", "_shaking", "_sock", "_writing", "ahead", "closed",
-        "connected", "fd", "finished", "got", "sent", "tls", "waiting", "writable",
+        "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing", "ahead",
+        "closed", "connected", "fd", "finished", "got", "sent", "tls", "waiting", "writable",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
         """`sock`: connected, or connecting (see `connect`)."""
         self._loop = loop
         self._sock = sock
+        # In TLS OpenSSL's own: what Python's ssl puts around them takes as long as all of ours.
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._send: Callable[[bytes | memoryview], int] = sock.send
         self._owner = owner
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
@@ -103,6 +107,8 @@ class Stream:
         )
         if session is not None:
             session.offer(self._sock)
+        inner = self._sock._sslobj  # type: ignore[attr-defined]  # CPython's own
+        self._recv, self._send = inner.read, inner.write
         self.fd = self._sock.fileno()
         self.tls = self._shaking = True
         self._shake()
@@ -155,7 +161,9 @@ class Stream:
         last = 0
         for _ in range(TURNS):
             try:
-                data = self._sock.recv(size)
+                data = self._recv(size)
+            except ssl.SSLEOFError:
+                data = b""  # closed without a farewell, which many do
             except AGAIN:
                 if self.ahead and 0 < last < size:  # the body is over
                     self._read_ahead(False)
@@ -228,7 +236,7 @@ class Stream:
         size = len(data)
         try:
             if size <= RECORD:
-                taken = self._sock.send(data)
+                taken = self._send(data)
                 self.sent += taken
                 if taken == size:
                     return
@@ -236,7 +244,7 @@ class Stream:
             else:
                 view = memoryview(data)
                 while view:
-                    taken = self._sock.send(view[:RECORD] if self.tls else view)
+                    taken = self._send(view[:RECORD] if self.tls else view)
                     self.sent += taken
                     view = view[taken:]
                 return
@@ -273,7 +281,7 @@ class Stream:
         try:
             while out:
                 view = out[0]
-                taken = self._sock.send(view[:RECORD] if self.tls else view)
+                taken = self._send(view[:RECORD] if self.tls else view)
                 self.sent += taken
                 self.waiting -= taken
                 if taken == len(view):
