@@ -26,8 +26,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",
-    "engine/lane": "client deadline demoted exchange lane messages pace queues requests responses scripted "
-    "stream upstream upstreams wire",
+    "engine/lane": "client deadline demoted exchange greeting lane messages pace queues requests responses "
+    "scripted stream upstream upstreams wire",
     "lync": "names stages",
     "policy": "decide decision forwarded hosts paths publish request",
 }

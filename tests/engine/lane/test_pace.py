@@ -100,9 +100,10 @@ def test_slow_clients_are_cut_beside_two_hundred_polls_that_hang() -> None:
         ):
             let_go = asyncio.Event()
             polls_hang(origins[0], let_go)
-            polls = [await stack.enter_async_context(it.http()) for _ in range(POLLS)]
-            for poll in polls:
-                await poll.send(POLL)
+            polls = []
+            for _ in range(POLLS):
+                polls.append(await stack.enter_async_context(it.http()))
+                await polls[-1].send(POLL)  # at once: a connection that says nothing is cut
             await origins[0].received(POLLS)
             async with it.http() as head, it.http() as body, slow_reader(it) as one, slow_reader(it) as none:
                 loop = asyncio.get_running_loop()

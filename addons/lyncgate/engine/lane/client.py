@@ -6,25 +6,23 @@ unread bytes resets it, and the reset overtakes what was said.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from lyncgate.edge import outcomes
 from lyncgate.edge.client import Client, shown_address
-from lyncgate.edge.clienthello import name_in, offered_in
 from lyncgate.edge.framing import STATUS, Fault
 from lyncgate.edge.ids import new_id
 from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.greeting import Greeting
 from lyncgate.engine.lane.lost import unanswered
 from lyncgate.engine.lane.pace import Pace
 from lyncgate.engine.lane.requests import RequestReader
 from lyncgate.engine.lane.stream import HIGH, Stream
-from lyncgate.engine.lane.tls import HELLO_LIMIT, ClientSocket, client_failure, length_of_hello
+from lyncgate.engine.lane.tls import ClientSocket
 from lyncgate.policy.policy import Listener, Scheme
 from lyncgate.signin.exchange import Outcome
 
@@ -44,9 +42,8 @@ class ClientConnection:
     has been told."""
 
     __slots__ = (
-        "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_lane", "_pace",
-        "_peeked", "_policy", "_private", "_raw", "_reader", "_shaking", "open", "record", "relay", "stream",
-        "times",
+        "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_greeting", "_lane",
+        "_pace", "_policy", "_private", "_reader", "open", "record", "relay", "stream", "times",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[Any, ...]) -> None:
@@ -68,67 +65,23 @@ class ClientConnection:
         self._private: dict[Destination, Upstream] = {}
         self._fault: Fault | None = None
         self._closing = self._ended = self._advancing = self._ahead = False
-        self._shaking = listener.scheme is Scheme.HTTPS
-        self._peeked = 0
-        self._raw = b""  # the ClientHello
+        self._greeting = Greeting(lane, self) if listener.scheme is Scheme.HTTPS else None
         self._active = time.monotonic()
         self._pace: Pace | None = None  # while bytes are due
         self._deadline = Deadline(lane.loop, self._too_late)
         lane.course.opened(self.record)
-        if self._shaking:
-            lane.loop.add_reader(self.stream.fd, self._hello)
-            self._hello()
-        else:
+        if self._greeting is None:
             self.stream.read()
+        else:
+            self._greeting.begin()
         if not self.stream.closed:
             self._deadline.set(self._due())
 
     # TLS.
 
-    def _hello(self) -> None:
-        """Look at the ClientHello before OpenSSL takes it: what it offers is told if nothing comes of it, and
-        what is none may be SIP, from a client that fell through to this address."""
-        sock, loop = self.stream.socket, self._lane.loop
-        try:
-            data = sock.recv(HELLO_LIMIT, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if len(data) == self._peeked:  # it ended before there was one
-            loop.remove_reader(self.stream.fd)
-            self.stream.close()
-            self.lost(None)
-            return
-        self._peeked = len(data)
-        if data[0] != 22:
-            loop.remove_reader(self.stream.fd)
-            self._refuse(Fault.SIP if b" SIP/2.0\r\n" in data else Fault.NOT_TLS)
-            return
-        length = length_of_hello(data) if len(data) >= 5 else 5
-        if length is not None and len(data) < min(length, HELLO_LIMIT):
-            # Wake us when that much is there.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(length, HELLO_LIMIT))
-            return
-        loop.remove_reader(self.stream.fd)
-        if length is None or int.from_bytes(data[6:9]) > HELLO_LIMIT:
-            self._refuse(Fault.NOT_TLS)
-            return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        self._raw = data[:length]
-        self.record.hello = functools.partial(offered_in, self._raw)
-        context = self._lane.contexts.servers.get(self.record.listener or "")
-        try:
-            if context is None:
-                raise OSError("the listener is no more")
-            self.stream.secure(context, server_side=True)
-        except OSError:
-            self.stream.close()
-            self.lost(None)
-
     def ready(self) -> None:
         """TLS is established."""
-        self._shaking, self._raw = False, b""
+        self._greeting = None
         self._active = time.monotonic()
         record, sock = self.record, self.stream.socket
         record.secured = time.time()
@@ -137,20 +90,12 @@ class ClientConnection:
         self.stream.read()
         self._deadline.set(self._due())
 
-    def _handshake_failed(self, error: Exception | None) -> None:
-        sock, record, course = self.stream.socket, self.record, self._lane.course
-        record.server_name = name_in(self._raw) if self._raw else None
-        if isinstance(sock, ClientSocket) and sock.refused:
-            course.rejected(record, Fault.UNKNOWN_NAME)
-            return
-        if self._raw and record.hello is not None and not record.hello():
-            record.hello = None
-            course.rejected(record, Fault.NOT_TLS)
-            return
-        outcome, detail = client_failure(error)
-        course.handshakes.failed(record, outcome, detail)
+    def leaves(self) -> None:
+        """It has, or must: nothing came of it."""
+        self.stream.close()
+        self.lost(None)
 
-    def _refuse(self, fault: Fault) -> None:
+    def refuse(self, fault: Fault) -> None:
         """It is no TLS, or took too long: nothing that we could say would be understood."""
         self._lane.course.rejected(self.record, fault)
         self.stream.discard()
@@ -231,7 +176,7 @@ class ClientConnection:
         self._ahead = ahead
         if ahead and not self._closing:
             self.stream.pause()
-        elif not self.stream.reading and not self._ended and not self._shaking and not self._held:
+        elif not self.stream.reading and not self._ended and self._greeting is None and not self._held:
             self.stream.read()
         self._deadline.set(self._due())
 
@@ -362,15 +307,14 @@ class ClientConnection:
             relay.closes = relay.closes or not self._reader.queue  # those sent ahead are answered, too
             self._deadline.set(self._due())
         else:
-            self.stream.close()
-            self.lost(None)
+            self.leaves()
 
     def lost(self, error: Exception | None) -> None:
         if unanswered(error):
             self._lane.course.timed_out(TimeLimit.LOST_CLIENT)
-        if self._shaking:
-            self._handshake_failed(error)
-            self._shaking = False
+        if self._greeting is not None:
+            self._greeting.failed(error)
+            self._greeting = None
         relay = self.relay
         if relay is not None:
             relay.client_gone()
@@ -397,15 +341,15 @@ class ClientConnection:
             return
         if time.monotonic() - self._active < (RECENT if self.record.greeted else NEWCOMER):
             return
-        if self._shaking:
+        if self._greeting is not None:
             self.cut()
         elif self.idle and not self.stream.stale():
             self._hang_up(None)
 
     def cut(self) -> None:
         """Close it, whatever is under way."""
-        with contextlib.suppress(OSError):
-            self._lane.loop.remove_reader(self.stream.fd) if self._shaking else None
+        if self._greeting is not None:
+            self._greeting.stop()
         if self.relay is not None:
             self.stream.abort()
         else:
@@ -419,7 +363,7 @@ class ClientConnection:
         times, relay = self.times, self.relay
         if self._closing:
             return self._active + LINGER
-        if self._shaking:
+        if self._greeting is not None:
             return self._active + times.handshake
         if relay is None:
             if self._reader.midway:
@@ -446,10 +390,9 @@ class ClientConnection:
         elif self._closing:
             self.stream.close()
             self._gone()
-        elif self._shaking:
-            with contextlib.suppress(OSError, ValueError):
-                self._lane.loop.remove_reader(self.stream.fd)
-            self._refuse(Fault.HANDSHAKE_TIMEOUT)
+        elif self._greeting is not None:
+            self._greeting.stop()
+            self.refuse(Fault.HANDSHAKE_TIMEOUT)
         elif self.relay is not None:
             self._exchange_too_late(self.relay)
         elif self._reader.midway:
@@ -462,8 +405,7 @@ class ClientConnection:
     def _exchange_too_late(self, relay: Relay) -> None:
         pace = self._pace
         if self._ended and not relay.over:
-            self.stream.close()
-            self.lost(None)
+            self.leaves()
         elif pace is not None and pace.kept(relay.times):
             self._pace = None  # the next stretch
             self._deadline.set(self._due())
