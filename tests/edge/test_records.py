@@ -72,7 +72,7 @@ def test_what_a_record_says() -> None:
 
 def test_phases_measure_what_they_say() -> None:
     """The member takes its time at each step."""
-    pause = 0.08
+    pause = 0.15
 
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
