@@ -2,6 +2,8 @@
 
     python deploy/native.py DIRECTORY   leaves DIRECTORY/lyncgate, the package with its hot modules compiled
 
+DIRECTORY may be the site-packages of an environment in which lyncgate is installed: it is replaced there.
+
 mypyc makes C of typed Python; it comes with mypy, so the environment must be that of requirements-dev.lock,
 and there must be a C compiler and the headers of this Python (Debian: gcc, python3-dev). What comes out runs
 on this version of Python and this kind of machine only. The other modules are copied as they are.
@@ -32,6 +34,7 @@ HOT = {
     "policy": "decide decision forwarded hosts paths publish request",
 }
 OPTIONS = """[mypy]
+cache_dir = scratch/cache
 strict = True
 untyped_calls_exclude = mitmproxy
 [mypy-httptools.*,spnego.*,dnslib.*]
@@ -61,7 +64,7 @@ def compile_in(directory: Path, modules: list[str]) -> None:
     (scratch / "setup.py").write_text(
         "from mypyc.build import mypycify\nfrom setuptools import setup\n"
         f"setup(ext_modules=mypycify({['--config-file', 'scratch/mypy.ini', *modules]!r}, debug_level='0',"
-        " target_dir='scratch/c'))\n"
+        " target_dir='scratch/c', group_name='lyncgate'))\n"
     )
     into = ["--build-temp", "scratch/o", "--build-lib", "scratch/lib"]
     made = subprocess.run(  # noqa: S603 (this Python, and files of ours)
