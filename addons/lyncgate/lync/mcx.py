@@ -302,7 +302,12 @@ def _write(element: ET.Element, value: object, form: WireForm) -> None:
 
 def decode_request(body: bytes, form: WireForm = DEFAULT) -> Request:
     """A request. Raises McxError."""
-    return _decode(_parse(body), _REQUESTS, "", form)
+    return request_in(_parse(body), form)
+
+
+def request_in(envelope: ET.Element, form: WireForm = DEFAULT) -> Request:
+    """The same, of a body that was parsed."""
+    return _decode(_content(envelope), _REQUESTS, "", form)
 
 
 def decode_poll_query(query: str) -> GetNextEvents:
@@ -316,7 +321,12 @@ def decode_poll_query(query: str) -> GetNextEvents:
 
 def decode_answer(body: bytes, form: WireForm = DEFAULT) -> Answer | Fault:
     """An answer or a fault. Raises McxError."""
-    top = _parse(body)
+    return answer_in(_parse(body), form)
+
+
+def answer_in(envelope: ET.Element, form: WireForm = DEFAULT) -> Answer | Fault:
+    """The same, of a body that was parsed."""
+    top = _content(envelope)
     if top.tag == f"{{{SOAP}}}Fault":
         error = top.find(f"detail/{{{form.namespace}}}Error")
         code = error.get("code", "") if error is not None else ""
@@ -361,11 +371,15 @@ _READERS: dict[str, Callable[[ET.Element], object]] = {  # by annotation
 
 
 def _parse(body: bytes) -> ET.Element:
-    """The one element in the Body."""
     try:
-        content = safexml.parse(body).find(f"{{{SOAP}}}Body")
+        return safexml.parse(body)
     except safexml.XmlError as error:
         raise McxError(str(error)) from error
+
+
+def _content(envelope: ET.Element) -> ET.Element:
+    """The one element in the Body."""
+    content = envelope.find(f"{{{SOAP}}}Body")
     if content is None or len(content) != 1:
         raise McxError("not a SOAP envelope with one element in its Body")
     return content[0]
