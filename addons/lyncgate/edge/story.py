@@ -38,7 +38,8 @@ class Story:
         exchange = transit.exchange
         if exchange.stage is not None or exchange.path.startswith(OUTSIDE_STAGES):
             wanted = not exchange.path.startswith(NO_BODY)
-            transit.passing = Passing(tuple(transit.request.fields), BodyStart() if wanted else None)
+            head = transit.request
+            transit.passing = Passing(tuple(head.fields), head.names, BodyStart() if wanted else None)
 
     def sent(self, transit: Transit) -> None:
         """The request is through. The service of 2010 tells a poll by its body only."""
@@ -63,6 +64,7 @@ class Story:
         if transit.passing is None or transit.response is None:
             return
         transit.passing.response_fields = tuple(transit.response.fields)
+        transit.passing.response_names = transit.response.names
         kind = known(transit.response, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)
         if wanted and not transit.exchange.path.startswith(NO_ANSWER):
@@ -81,6 +83,7 @@ class Story:
             path=exchange.path,
             target=transit.request.target,
             headers=passing.request_fields,
+            names=passing.request_names,
             body=bytes(body.data) if body else b"",
             complete=body is not None and body.complete,
         )
@@ -110,6 +113,7 @@ def _answer(transit: Transit, passing: Passing) -> ResponseSeen | None:
     return ResponseSeen(
         status=transit.response.status,
         headers=passing.response_fields,
+        names=passing.response_names,
         body=body,
         complete=head is not None and head.complete and not transit.failed,
         upstream=None if own else transit.upstream,
