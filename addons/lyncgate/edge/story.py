@@ -15,6 +15,7 @@ import dataclasses
 from lyncgate.edge.heads import known
 from lyncgate.edge.records import Observer, Sink
 from lyncgate.edge.state import BodyStart, Passing, Transit
+from lyncgate.lync import mcx
 from lyncgate.policy.decision import Forward
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.keys import Hasher
@@ -23,6 +24,7 @@ from lyncgate.signin.reading import Reading, RequestSeen, ResponseSeen, read
 NO_BODY = ("/abs/",)  # downloads: nothing is in them for us
 NO_ANSWER = (*NO_BODY, "/groupexpansion/")  # its requests carry a ticket
 OUTSIDE_STAGES = ("/ucwa/", "/mcx/")  # what belongs to no stage has the key of its application all the same
+POLL = mcx.GetNextEvents.operation.encode()  # a poll of the service of 2010 has it in its body
 READABLE = (b"text/", b"json", b"xml", b"html")
 
 
@@ -47,7 +49,7 @@ class Story:
             return
         exchange = transit.exchange
         answered = transit.answer is not None or transit.response is not None
-        if answered or not (exchange.kind is Kind.POLL or exchange.path.startswith("/mcx/")):
+        if answered or not (exchange.kind is Kind.POLL or _may_hang(exchange, transit.passing)):
             return
         reading = self._read(transit, transit.passing, None)
         if reading.kind is not Kind.POLL:
@@ -95,6 +97,16 @@ class Story:
             client=exchange.source_ip,
             decision=exchange.decision,
         )
+
+
+def _may_hang(exchange: Exchange, passing: Passing) -> bool:
+    """Whether it can turn out to be a poll of the service of 2010: its reading says."""
+    if not exchange.path.startswith("/mcx/"):
+        return False
+    body = passing.request_body
+    if body is None or exchange.method == "GET" or b"content-encoding" in passing.request_names:
+        return True
+    return POLL in body.data
 
 
 def _tell(exchange: Exchange, reading: Reading) -> None:

@@ -32,6 +32,7 @@ whose policy forbids mobility: that much a proxy can see without reading bodies.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import urllib.parse
 import xml.etree.ElementTree as ET  # written with; what comes from outside passes safexml
 from collections.abc import Callable, Mapping
@@ -281,8 +282,12 @@ def encode_poll_query(poll: GetNextEvents) -> str:
 
 
 def _tag(name: str, form: WireForm) -> str:
-    camel = "".join(part.capitalize() for part in name.split("_"))
-    return f"{{{form.namespace}}}{camel}"
+    return f"{{{form.namespace}}}{_camel(name)}"
+
+
+@functools.cache  # of our own names
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _write(element: ET.Element, value: object, form: WireForm) -> None:
@@ -341,6 +346,7 @@ def _decode[M](top: ET.Element, known: Mapping[str, Callable[..., M]], suffix: s
     raise McxError(f"{top.tag!r} is no operation")
 
 
+@functools.cache
 def _fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls)
 

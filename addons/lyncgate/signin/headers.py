@@ -122,7 +122,10 @@ def _read_challenges(challenges: Iterable[str], told: Told) -> None:
     Where MsRtcOAuth leads."""
     offered: dict[str, None] = {}
     for value in challenges:
-        for element in _ELEMENT.findall(value):
+        for element in _elements(value):
+            if scheme := _SCHEMES.get(element.lower()):  # alone, as most are
+                offered[scheme] = None
+                continue
             match = _CHALLENGE.fullmatch(element)
             if match and not (match[2] or "").startswith("="):
                 offered[_SCHEMES.get(match[1].lower(), plain.plain(match[1], 20))] = None
@@ -131,6 +134,13 @@ def _read_challenges(challenges: Iterable[str], told: Told) -> None:
         if "msrtcoauth" in value.lower():
             told.authentication_urls += _urls(_HREF.findall(value))
     told.facts["auth_offered"] = tuple(offered)[:_MOST]
+
+
+def _elements(value: str) -> list[str]:
+    """What commas outside quotes part."""
+    if "," in value or '"' in value:
+        return _ELEMENT.findall(value)
+    return [value] if value else []
 
 
 def _urls(texts: Iterable[str]) -> list[str]:
