@@ -21,14 +21,15 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 
 # What each request, or each event of a sign-in, passes through. Not what derives from a class with __slots__
-# (engine/lane/tls) nor what pydantic reads (signin/exchange): mypyc's classes can't be either.
+# (engine/lane/tls) nor what pydantic reads (signin/exchange, facts, keys): mypyc's classes can't be either.
 HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",
     "engine/lane": "client deadline demoted exchange lane messages pace queues requests responses scripted "
     "stream upstream upstreams wire",
-    "lync": "names stages",
+    "lync": "autodiscover names ntlm safexml stages",
     "policy": "decide decision forwarded hosts paths policy publish request",
+    "signin": "documents headers plain reading seen soap tickets told ucwa",
 }
 OPTIONS = """[mypy]
 strict = True
