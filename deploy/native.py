@@ -23,15 +23,17 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 
 # What each request passes through, as far as it gets faster. Not what derives from a class with __slots__
-# (engine/lane/tls), what pydantic reads (signin/exchange), what goes between processes as a frozen dataclass
-# (policy/policy): mypyc's classes can't. And not what does little but ask those (observe/): that gets slower.
+# (engine/lane/tls), what pydantic reads (signin/exchange, facts, keys), what goes between processes as a frozen
+# dataclass (policy/policy): mypyc's classes can't. And not what does little but ask those (observe/): that gets
+# slower.
 HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",
     "engine/lane": "client deadline demoted exchange greeting lane messages pace queues requests responses "
     "scripted stream upstream upstreams wire",
-    "lync": "names stages",
+    "lync": "autodiscover names ntlm safexml stages",
     "policy": "decide decision forwarded hosts paths publish request",
+    "signin": "documents headers plain reading seen soap tickets told ucwa",
 }
 OPTIONS = """[mypy]
 cache_dir = scratch/cache

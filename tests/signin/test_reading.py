@@ -18,6 +18,7 @@ from lyncgate.signin.exchange import Kind
 from lyncgate.signin.facts import Document
 from lyncgate.signin.keys import Hasher
 from lyncgate.signin.reading import Reading, RequestSeen, ResponseSeen, read
+from lyncgate.signin.soap import kept
 
 HASHER = Hasher(b"k" * 32)
 HOST = "lyncweb.contoso.example"
@@ -517,3 +518,45 @@ def test_faults_of_mcx(code: str, stage: Stage) -> None:
     seen = operation(mcx.InitiateSession("WindowsPhone", "e", "phone"), mcx.Fault(code, "No."))
     assert (seen.stage, seen.facts.error, seen.facts.document) == (stage, code, Document.FAULT)
     assert seen.facts.error_text == "No."
+
+
+def test_a_request_for_a_ticket_that_comes_again_is_read_as_before() -> None:
+    """NTLM's three legs have the same body, which is kept from the first to the last."""
+    body = TokenRequest("c1", COMPACT_TOKEN, f"https://{HOST}/", ((URI_CLAIM, "sip:Alice@contoso.example"),))
+    first, again = (soap(TICKET_SERVICE, body.document()) for _ in range(2))
+    assert first == again
+    assert (again.keys.user, again.facts.operation) == ("alice@contoso.example", "RequestSecurityToken")
+    assert body.document() in kept
+    elsewhere = soap(MCX, body.document())
+    assert elsewhere.keys.user is None, "there it is no request for a ticket"
+
+
+@pytest.mark.parametrize(
+    "header", ["<Password>s3cret</Password>", '<w:Security xmlns:w="u">s3cret</w:Security>', "cwt=s3cret"]
+)
+def test_a_request_for_a_ticket_with_a_secret_in_it_is_not_kept(header: str) -> None:
+    asked = TokenRequest("c2", COMPACT_TOKEN, f"https://{HOST}/").document()
+    if header.startswith("cwt="):
+        header = f"<UserToken>{header}</UserToken>"
+    body = asked.replace(b"<s:Body>", f"<s:Header>{header}</s:Header><s:Body>".encode())
+    assert b"s3cret" in body
+    assert soap(TICKET_SERVICE, body).facts.operation == "RequestSecurityToken"
+    assert body not in kept
+
+
+def test_of_fields_that_are_there_twice_the_first_counts() -> None:
+    twice = [(b"Server", b"one"), (b"SERVER", b"two"), (b"Set-Cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    facts = exchange("/webticket/x", answer_headers=twice).facts
+    assert (facts.header_server, facts.cookies) == ("one", ("a=", "b="))
+
+
+def test_names_that_somebody_has_lowered_already_are_taken() -> None:
+    headers = fields(Content_Type="text/html", Server="IIS")
+    answers = [
+        ResponseSeen(status=200, headers=headers, names=names, body=b"<title>T</title>")
+        for names in (None, [name.lower() for name, _ in headers])
+    ]
+    request = RequestSeen(method="GET", scheme="https", host=HOST, path="/webticket/x")
+    plainly, lowered = (read(HASHER, request, answer) for answer in answers)
+    assert plainly == lowered
+    assert (lowered.facts.header_server, lowered.facts.title) == ("IIS", "T")

@@ -8,10 +8,11 @@ WWW-Authenticate lines, which must not be merged (protocol reference §2.4).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from lyncgate.edge.client import Client
-from lyncgate.edge.heads import Field, Fields, ResponseHead, connection, values
+from lyncgate.edge.heads import Field, Fields, ResponseHead, tokens, values
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
@@ -107,6 +108,13 @@ def _said(client: Client, exchange: Exchange) -> tuple[Field, ...]:
     return client.said[1]
 
 
+@functools.lru_cache(maxsize=256)  # Connection says always the same few things
+def _declared(lines: tuple[bytes, ...], unwanted: frozenset[bytes]) -> tuple[frozenset[bytes], bool]:
+    """What is unwanted of a message with these Connection fields, and whether they say `close`."""
+    named = frozenset(tokens(lines))
+    return unwanted | (named - NEVER_NAMED), b"close" in named
+
+
 def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) -> tuple[list[Field], bool]:
     """The fields without those of these lower-case names, and those that Connection declares hop-by-hop; and
     whether it says `close`. `names`: of the fields, in lower case."""
@@ -114,8 +122,6 @@ def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) 
         return list(fields), False
     close = False
     if b"connection" in names:
-        named = connection(tuple(values(fields, b"connection")))
-        close = b"close" in named
-        if not named <= unwanted:
-            unwanted |= named - NEVER_NAMED
+        lines = [value for (_, value), name in zip(fields, names, strict=True) if name == b"connection"]
+        unwanted, close = _declared(tuple(lines), unwanted)
     return [field for field, name in zip(fields, names, strict=True) if name not in unwanted], close

@@ -7,6 +7,7 @@ apart (TCP 5061 and HTTPS, protocol reference §9.11) so that an operator sees w
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Collection
 from typing import Literal
@@ -70,7 +71,10 @@ class MemberState:
 
     @property
     def up(self) -> bool:
-        return all(check.up for check in self.checks.values())
+        for check in self.checks.values():  # noqa: SIM110 (asked for each request; a generator takes longer)
+            if not check.up:
+                return False
+        return True
 
     @property
     def usable(self) -> bool:
@@ -100,7 +104,7 @@ class MemberState:
     @property
     def token(self) -> str:
         """What the affinity cookie holds: says nothing of the inside to the outside."""
-        return hashlib.sha256(f"lyncgate affinity {self.member.host}".encode()).hexdigest()[:16]
+        return _token(self.member.host)
 
 
 class PoolState:
@@ -132,11 +136,11 @@ class PoolState:
         `prefer` is taken when it is usable (a cookie's member, or the one that this client
         connection already talks to). `without`: names already tried for this request.
         """
+        if prefer is not None and prefer.usable and prefer.name not in without and prefer in self.members:
+            return prefer
         usable = [state for state in self.members if state.usable and state.name not in without]
         if not usable:
             return None
-        if prefer is not None and prefer in usable:
-            return prefer
         if self.pool.affinity is Affinity.SOURCE:
             return max(usable, key=lambda state: _rendezvous(source, state))
         if self.pool.balance is Balance.LEAST_CONNECTIONS:
@@ -154,6 +158,11 @@ class PoolState:
         chosen = max(usable, key=lambda state: state.credit)
         chosen.credit -= sum(weights)
         return chosen
+
+
+@functools.lru_cache(maxsize=256)
+def _token(host: str) -> str:
+    return hashlib.sha256(f"lyncgate affinity {host}".encode()).hexdigest()[:16]
 
 
 def _rendezvous(source: str, state: MemberState) -> bytes:

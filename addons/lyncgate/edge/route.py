@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import time
 
@@ -10,6 +11,7 @@ from lyncgate.edge.heads import Fields, RequestHead, known, tokens, values
 from lyncgate.edge.ids import new_id
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import names, stages
+from lyncgate.lync.stages import Stage
 from lyncgate.policy import hosts, paths
 from lyncgate.policy.decide import decide
 from lyncgate.policy.decision import Answer, Decision, Deny, Forward, Reason, Redirect
@@ -28,10 +30,25 @@ REMEMBERED = 1024  # requests whose decision is known: phones ask for the same f
 LONGEST = 256  # bytes of a target that is remembered
 
 
+@dataclasses.dataclass(slots=True)
+class Judged:
+    """A decision, and what the records of requests that it was taken for have in common."""
+
+    decision: Decision
+    kind: str
+    method: str
+    host: str
+    path: str
+    poll: bool
+    stage: Stage | None
+    user: str | None
+    pool: str | None
+
+
 class Route:
     def __init__(self, edge: EdgeState) -> None:
         self.edge = edge
-        self._known: dict[tuple[object, ...], Decision] = {}
+        self._known: dict[tuple[object, ...], Judged] = {}
         self._forget(edge.policy)
         edge.adopted.append(self._forget)
 
@@ -39,18 +56,18 @@ class Route:
         self._known.clear()
         self._by_source = any(publication.sources for publication in policy.publications)
 
-    def _decide(self, policy: Policy, request: Request) -> Decision:
-        """decide(), which says the same of the same request for as long as a policy is in force. It looks at
-        the client's address only where a publication does."""
+    def _judge(self, policy: Policy, request: Request) -> Judged:
+        """decide() says the same of the same request for as long as a policy is in force. It looks at the
+        client's address only where a publication does."""
         if self._by_source or len(request.target) > LONGEST:
-            return decide(policy, request)
+            return _judged(request, decide(policy, request))
         key = request[:5]
-        decision = self._known.get(key)
-        if decision is None:
+        judged = self._known.get(key)
+        if judged is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            decision = self._known[key] = decide(policy, request)
-        return decision
+            judged = self._known[key] = _judged(request, decide(policy, request))
+        return judged
 
     def begin(self, client: Client, head: RequestHead) -> Transit:
         now = self.edge.clock()
@@ -64,14 +81,15 @@ class Route:
             target=head.target,
             source=client_address(client, head.fields, listener),
         )
-        decision = (
-            self._decide(policy, request) if head.valid else Deny("default", "_none", 400, Reason.BAD_TARGET)
-        )
+        if head.valid:
+            judged = self._judge(policy, request)
+        else:
+            judged = _judged(request, Deny("default", "_none", 400, Reason.BAD_TARGET))
         begun = now if client.head_begun is None else client.head_begun
         client.head_begun = None
         transit = Transit(
-            exchange=_begin(client, head, request, decision, time.time() - (now - begun)),
-            decision=decision,
+            exchange=_begin(client, head, request, judged, time.time() - (now - begun)),
+            decision=judged.decision,
             client=client,
             listener=listener,
             request=head,
@@ -87,9 +105,7 @@ class Route:
         return transit
 
 
-def _begin(
-    client: Client, head: RequestHead, request: Request, decision: Decision, started: float
-) -> Exchange:
+def _judged(request: Request, decision: Decision) -> Judged:
     path, _, query = request.target.partition(b"?")
     canonical = paths.canonical(path)
     host = hosts.parse(request.host)
@@ -98,6 +114,21 @@ def _begin(
     stage, poll = stages.classify(
         method, canonical, host is not None and names.lyncdiscover_domain(host) is not None, kind
     )
+    return Judged(
+        decision=decision,
+        kind=kind,
+        method=method if method in KNOWN_METHODS else "_other",
+        host=host or "_other",
+        path=canonical[:PATH_SHOWN],
+        poll=poll,
+        stage=stage,
+        user=names.sip_user_from_query(query),
+        pool=decision.pool if isinstance(decision, Forward) else None,
+    )
+
+
+def _begin(client: Client, head: RequestHead, request: Request, judged: Judged, started: float) -> Exchange:
+    decision = judged.decision
     return Exchange(
         id=new_id(),
         listener=request.listener,
@@ -105,16 +136,16 @@ def _begin(
         source_ip=request.source,
         connection=client.id,
         started=started,
-        method=method if method in KNOWN_METHODS else "_other",
-        host=host or "_other",
-        path=canonical[:PATH_SHOWN],
-        kind=Kind.POLL if poll else Kind.REQUEST,
-        stage=stage,
-        decision=kind,
+        method=judged.method,
+        host=judged.host,
+        path=judged.path,
+        kind=Kind.POLL if judged.poll else Kind.REQUEST,
+        stage=judged.stage,
+        decision=judged.kind,
         rule=decision.rule,
         publication=decision.publication,
-        sip_user=names.sip_user_from_query(query),
-        pool=decision.pool if isinstance(decision, Forward) else None,
+        sip_user=judged.user,
+        pool=judged.pool,
         user_agent=known(head, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
     )
 

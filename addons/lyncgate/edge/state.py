@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lyncgate.edge.client import Client
@@ -83,24 +83,32 @@ class BodyStart:
     __slots__ = ("complete", "data")
 
     def __init__(self) -> None:
-        self.data = bytearray()
+        self.data: bytes | bytearray = b""  # most bodies come in one piece, which is not copied
         self.complete = True
 
     def take(self, chunk: bytes) -> None:
         """Called with each chunk as it is passed on."""
         if self.complete:
             room = HEAD_LIMIT - len(self.data)
-            self.data += chunk[:room]
+            if not self.data:
+                self.data = chunk[:room]
+            else:
+                if isinstance(self.data, bytes):
+                    self.data = bytearray(self.data)
+                self.data += chunk[:room]
             self.complete = len(chunk) <= room
 
 
 @dataclasses.dataclass(slots=True)
 class Passing:
-    """A request and its answer on their way through, as they came. None: not wanted, or not there yet."""
+    """A request and its answer on their way through, as they came; `names`: of the fields, in lower case.
+    None: not wanted, or not there yet."""
 
     request_fields: Fields
+    request_names: Sequence[bytes]
     request_body: BodyStart | None
     response_fields: Fields | None = None
+    response_names: Sequence[bytes] | None = None
     response_body: BodyStart | None = None
 
 

@@ -15,6 +15,7 @@ import dataclasses
 from lyncgate.edge.heads import known
 from lyncgate.edge.records import Observer, Sink
 from lyncgate.edge.state import BodyStart, Passing, Transit
+from lyncgate.lync import mcx
 from lyncgate.policy.decision import Forward
 from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.keys import Hasher
@@ -23,6 +24,7 @@ from lyncgate.signin.reading import Reading, RequestSeen, ResponseSeen, read
 NO_BODY = ("/abs/",)  # downloads: nothing is in them for us
 NO_ANSWER = (*NO_BODY, "/groupexpansion/")  # its requests carry a ticket
 OUTSIDE_STAGES = ("/ucwa/", "/mcx/")  # what belongs to no stage has the key of its application all the same
+POLL = mcx.GetNextEvents.operation.encode()  # a poll of the service of 2010 has it in its body
 READABLE = (b"text/", b"json", b"xml", b"html")
 
 
@@ -38,7 +40,8 @@ class Story:
         exchange = transit.exchange
         if exchange.stage is not None or exchange.path.startswith(OUTSIDE_STAGES):
             wanted = not exchange.path.startswith(NO_BODY)
-            transit.passing = Passing(tuple(transit.request.fields), BodyStart() if wanted else None)
+            head = transit.request
+            transit.passing = Passing(tuple(head.fields), head.names, BodyStart() if wanted else None)
 
     def sent(self, transit: Transit) -> None:
         """The request is through. The service of 2010 tells a poll by its body only."""
@@ -46,7 +49,7 @@ class Story:
             return
         exchange = transit.exchange
         answered = transit.answer is not None or transit.response is not None
-        if answered or not (exchange.kind is Kind.POLL or exchange.path.startswith("/mcx/")):
+        if answered or not (exchange.kind is Kind.POLL or _may_hang(exchange, transit.passing)):
             return
         reading = self._read(transit, transit.passing, None)
         if reading.kind is not Kind.POLL:
@@ -63,6 +66,7 @@ class Story:
         if transit.passing is None or transit.response is None:
             return
         transit.passing.response_fields = tuple(transit.response.fields)
+        transit.passing.response_names = transit.response.names
         kind = known(transit.response, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)
         if wanted and not transit.exchange.path.startswith(NO_ANSWER):
@@ -81,6 +85,7 @@ class Story:
             path=exchange.path,
             target=transit.request.target,
             headers=passing.request_fields,
+            names=passing.request_names,
             body=bytes(body.data) if body else b"",
             complete=body is not None and body.complete,
         )
@@ -92,6 +97,16 @@ class Story:
             client=exchange.source_ip,
             decision=exchange.decision,
         )
+
+
+def _may_hang(exchange: Exchange, passing: Passing) -> bool:
+    """Whether it can turn out to be a poll of the service of 2010: its reading says."""
+    if not exchange.path.startswith("/mcx/"):
+        return False
+    body = passing.request_body
+    if body is None or exchange.method == "GET" or b"content-encoding" in passing.request_names:
+        return True
+    return POLL in body.data
 
 
 def _tell(exchange: Exchange, reading: Reading) -> None:
@@ -110,6 +125,7 @@ def _answer(transit: Transit, passing: Passing) -> ResponseSeen | None:
     return ResponseSeen(
         status=transit.response.status,
         headers=passing.response_fields,
+        names=passing.response_names,
         body=body,
         complete=head is not None and head.complete and not transit.failed,
         upstream=None if own else transit.upstream,

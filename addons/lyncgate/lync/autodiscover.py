@@ -272,7 +272,7 @@ def _parse(name: str, content_type: str, body: bytes) -> Located:
         if media_type in (XML.partition(";")[0], UCWA_XML):
             return _read_xml(name, safexml.parse(body, _LARGEST))
         if media_type in (JSON.partition(";")[0], UCWA_JSON):
-            return _read_json(name, json.loads(body.decode("utf-8-sig")))
+            return _read_json(name, json.loads(safexml.text_of(body)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DocumentError(f"not an autodiscover {name} document: {error!r}") from error
     raise DocumentError(f"{media_type} is no autodiscover media type")

@@ -32,6 +32,7 @@ whose policy forbids mobility: that much a proxy can see without reading bodies.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import urllib.parse
 import xml.etree.ElementTree as ET  # written with; what comes from outside passes safexml
 from collections.abc import Callable, Mapping
@@ -281,8 +282,12 @@ def encode_poll_query(poll: GetNextEvents) -> str:
 
 
 def _tag(name: str, form: WireForm) -> str:
-    camel = "".join(part.capitalize() for part in name.split("_"))
-    return f"{{{form.namespace}}}{camel}"
+    return f"{{{form.namespace}}}{_camel(name)}"
+
+
+@functools.cache  # of our own names
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _write(element: ET.Element, value: object, form: WireForm) -> None:
@@ -302,7 +307,12 @@ def _write(element: ET.Element, value: object, form: WireForm) -> None:
 
 def decode_request(body: bytes, form: WireForm = DEFAULT) -> Request:
     """A request. Raises McxError."""
-    return _decode(_parse(body), _REQUESTS, "", form)
+    return request_in(_parse(body), form)
+
+
+def request_in(envelope: ET.Element, form: WireForm = DEFAULT) -> Request:
+    """The same, of a body that was parsed."""
+    return _decode(_content(envelope), _REQUESTS, "", form)
 
 
 def decode_poll_query(query: str) -> GetNextEvents:
@@ -316,7 +326,12 @@ def decode_poll_query(query: str) -> GetNextEvents:
 
 def decode_answer(body: bytes, form: WireForm = DEFAULT) -> Answer | Fault:
     """An answer or a fault. Raises McxError."""
-    top = _parse(body)
+    return answer_in(_parse(body), form)
+
+
+def answer_in(envelope: ET.Element, form: WireForm = DEFAULT) -> Answer | Fault:
+    """The same, of a body that was parsed."""
+    top = _content(envelope)
     if top.tag == f"{{{SOAP}}}Fault":
         error = top.find(f"detail/{{{form.namespace}}}Error")
         code = error.get("code", "") if error is not None else ""
@@ -331,6 +346,7 @@ def _decode[M](top: ET.Element, known: Mapping[str, Callable[..., M]], suffix: s
     raise McxError(f"{top.tag!r} is no operation")
 
 
+@functools.cache
 def _fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls)
 
@@ -361,11 +377,15 @@ _READERS: dict[str, Callable[[ET.Element], object]] = {  # by annotation
 
 
 def _parse(body: bytes) -> ET.Element:
-    """The one element in the Body."""
     try:
-        content = safexml.parse(body).find(f"{{{SOAP}}}Body")
+        return safexml.parse(body)
     except safexml.XmlError as error:
         raise McxError(str(error)) from error
+
+
+def _content(envelope: ET.Element) -> ET.Element:
+    """The one element in the Body."""
+    content = envelope.find(f"{{{SOAP}}}Body")
     if content is None or len(content) != 1:
         raise McxError("not a SOAP envelope with one element in its Body")
     return content[0]

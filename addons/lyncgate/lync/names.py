@@ -6,6 +6,7 @@ others with `sip:` and percent-encoded (protocol reference §1.10, §2.1); some 
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.parse
 
@@ -21,6 +22,7 @@ _ADDRESS = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=512)
 def sip_address(text: str) -> str | None:
     """`user@domain` in lower case out of `sip:User@Domain`, with or without the scheme. None: not a
     SIP address of a user."""
@@ -38,8 +40,14 @@ def sip_user_from_query(query: bytes) -> str | None:
         return None
     for field in query.split(b"&"):
         name, _, value = field.partition(b"=")
-        if value and urllib.parse.unquote_to_bytes(name).lower() == b"sipuri":
-            user = sip_address(urllib.parse.unquote(value, errors="replace"))
+        if not value:
+            continue
+        if b"%" in name:
+            name = urllib.parse.unquote_to_bytes(name)
+        if name.lower() == b"sipuri":
+            if b"%" in value:
+                value = urllib.parse.unquote_to_bytes(value)
+            user = sip_address(value.decode("utf-8", "replace"))
             if user is not None:
                 return user
     return None

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 SCHEMES = (b"ntlm", b"negotiate")
 SIGNATURE = b"NTLMSSP\x00"
 UNICODE = 0x00000001  # NTLMSSP_NEGOTIATE_UNICODE
+# Signature, type, then length and offset of domain and user, flags: what lies between is not looked at.
+_TYPE_3_HEAD = struct.Struct("<8sI16xH2xIH2xI16xI")
 LONGEST_NAME = 512  # bytes; longer ones are not believed
 
 type Fields = Iterable[tuple[bytes, bytes]]
@@ -58,7 +60,7 @@ def message_type(credentials: bytes) -> int | None:
     if scheme.lower() not in SCHEMES:
         return None
     try:
-        message = base64.b64decode(token.strip(), validate=True)
+        message = binascii.a2b_base64(token.strip(), strict_mode=True)
         (number,) = struct.unpack_from("<I", message, message.index(SIGNATURE) + len(SIGNATURE))
     except (binascii.Error, struct.error, ValueError):
         return None
@@ -67,12 +69,13 @@ def message_type(credentials: bytes) -> int | None:
 
 def _names(token: bytes) -> str | None:
     try:
-        message = base64.b64decode(token, validate=True)
-        if not message.startswith(SIGNATURE) or struct.unpack_from("<I", message, 8) != (3,):
+        message = binascii.a2b_base64(token, strict_mode=True)
+        signature, kind, size, at, account_size, account_at, flags = _TYPE_3_HEAD.unpack_from(message)
+        if signature != SIGNATURE or kind != 3:
             return None
-        (flags,) = struct.unpack_from("<I", message, 60)
         encoding = "utf-16-le" if flags & UNICODE else "latin-1"
-        domain, account = (_field(message, at).decode(encoding) for at in (28, 36))
+        domain = _part(message, size, at).decode(encoding)
+        account = _part(message, account_size, account_at).decode(encoding)
     except (binascii.Error, struct.error, ValueError):
         return None
     if not account or not (domain + account).isprintable():
@@ -82,6 +85,10 @@ def _names(token: bytes) -> str | None:
 
 def _field(message: bytes, at: int) -> bytes:
     length, _, offset = struct.unpack_from("<HHI", message, at)
+    return _part(message, length, offset)
+
+
+def _part(message: bytes, length: int, offset: int) -> bytes:
     if length > LONGEST_NAME or offset + length > len(message):
         raise ValueError("field outside the message")
     return message[offset : offset + length]

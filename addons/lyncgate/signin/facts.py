@@ -5,8 +5,9 @@ Taken while the body passes by (see `signin.reading`); bodies themselves are nev
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+
+from lyncgate.signin.value import value
 
 LINKS = 24
 SETTINGS = 48
@@ -30,7 +31,7 @@ class Document(enum.StrEnum):
     OTHER = "other"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Absent: None, or empty. URLs are without query and credentials."""
 

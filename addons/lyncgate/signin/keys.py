@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
+from lyncgate.signin.value import value
+
 HASH_BYTES = 8
 
 
@@ -25,7 +27,7 @@ class Hasher:
         return hashlib.blake2b(data, digest_size=HASH_BYTES, key=self.key).hexdigest()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Keys:
     """What an event says about whose it is. Absent: None, or an empty tuple."""
 

@@ -16,8 +16,15 @@ _TOKEN_IN_PATH = re.compile(r"cwt=[^/]+|[A-Za-z0-9+=_-]{40,}")
 _USUAL = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?", re.ASCII)
 
 
+# URLs that were found as they shall be: those of a pool's services come in each document.
+_clean: set[str] = set()
+_MOST_CLEAN = 512
+
+
 def plain(text: str, limit: int = VALUE_LIMIT) -> str:
     """The text in one line of at most `limit` characters, with `…` for what may be a token."""
+    if len(text) < _LONG and text.isprintable() and _COMPACT not in text and "  " not in text:
+        return text[:limit].strip()  # most are such
     bounded = text[: 8 * limit]
     if len(bounded) >= _LONG or _COMPACT in bounded:
         bounded = _TOKEN.sub("…", bounded)
@@ -37,10 +44,16 @@ def plain_bytes(value: bytes, limit: int = VALUE_LIMIT) -> str:
 
 def url(text: str) -> str | None:
     """The URL without query, fragment and credentials; a path stays one. None: there is nothing left."""
-    if len(text) <= VALUE_LIMIT and (usual := _USUAL.fullmatch(text)):
+    before = text.partition("?")[0]
+    if before in _clean:
+        return before
+    if len(before) <= VALUE_LIMIT and "#" not in before and (usual := _USUAL.fullmatch(before)):
         path = usual[1] or ""
         if len(path) < _LONG or not _TOKEN_IN_PATH.search(path):
-            return text
+            if len(_clean) >= _MOST_CLEAN:
+                _clean.clear()
+            _clean.add(before)
+            return before
     try:
         parts = urllib.parse.urlsplit(text.strip()[:_LONGEST_URL])
         host = parts.hostname or ""

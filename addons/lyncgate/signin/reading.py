@@ -19,27 +19,26 @@ Without a response the reading is that of a request under way. The stage is that
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import urllib.parse
-import xml.etree.ElementTree as ET  # elements only; what comes from outside passes safexml
-from collections.abc import Callable
 
-from lyncgate.lync import autodiscover, mcx, mex, names, safexml, stages
+from lyncgate.lync import mcx, names, safexml, stages
 from lyncgate.lync.names import AUTODISCOVER_ROOT
 from lyncgate.lync.stages import Stage
-from lyncgate.signin import headers, plain, soap, tickets, ucwa
+from lyncgate.signin import documents, headers, plain, soap, tickets, ucwa
 from lyncgate.signin.exchange import Kind
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.keys import Hasher, Keys
-from lyncgate.signin.seen import Fields, decoded, fields_of, first, media_type
+from lyncgate.signin.seen import Fields, decoded, media_type
 from lyncgate.signin.seen import RequestSeen as RequestSeen  # explicit: others take them from here
 from lyncgate.signin.seen import ResponseSeen as ResponseSeen
 from lyncgate.signin.told import Told
+from lyncgate.signin.value import value
 
 AGENT_SHOWN = 128
 _ROOT = AUTODISCOVER_ROOT.lower()
+_BELOW_ROOT = _ROOT + "/"
 _OAUTH_TOKEN = "/webticket/oauthtoken"  # noqa: S105 (a path)
 _TITLE = re.compile(rb"<title[^>]{0,100}>([^<]{1,400})", re.IGNORECASE)
 _HTML = ("text/html", "application/xhtml+xml")
@@ -47,7 +46,7 @@ _HTML = ("text/html", "application/xhtml+xml")
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reading:
     """What an exchange says. `stage`: None when it belongs to none."""
 
@@ -68,14 +67,22 @@ def read(
 ) -> Reading:
     """Read an exchange. `connection`, `client`: for the keys, where they are known; `decision`: the edge's,
     None where nobody decided."""
-    told, asked = Told(), fields_of(request.headers)
+    told, asked = Told(), Fields(request.headers, request.names)
     headers.read_request(request, asked, told)
-    _guarded(_read_request_body, request, asked, told)
+    # A body that can't be read says nothing more; what was understood before stays. (Not `suppress`: it takes
+    # longer than some bodies.)
+    try:  # noqa: SIM105
+        _read_request_body(request, asked, told)
+    except _UNREADABLE:
+        pass
     if response is not None:
-        answered = fields_of(response.headers)
+        answered = Fields(response.headers, response.names)
         headers.read_response(request, response, answered, told)
-        _guarded(_read_response_body, request, response, answered, told)
-    agent = first(asked, b"user-agent")
+        try:  # noqa: SIM105
+            _read_response_body(request, response, answered, told)
+        except _UNREADABLE:
+            pass
+    agent = asked.first.get(b"user-agent")
     stage, poll = stages.classify(
         request.method, request.path, names.is_lyncdiscover(request.host), decision or "forward"
     )
@@ -84,7 +91,7 @@ def read(
             hasher,
             connection=connection,
             client=client,
-            agent=(agent or b"").decode("latin-1")[:AGENT_SHOWN] or None,
+            agent=agent[:AGENT_SHOWN].decode("latin-1") if agent else None,
         ),
         told.to_facts(),
         _stage(request, told, stage),
@@ -92,20 +99,13 @@ def read(
     )
 
 
-def _guarded[**P](reader: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-    """A body that can't be read says nothing more; what was understood before stays."""
-    try:  # noqa: SIM105 (what contextlib has for it takes longer than some bodies)
-        reader(*args, **kwargs)
-    except _UNREADABLE:
-        pass
-
-
 def _stage(request: RequestSeen, told: Told, of_path: Stage | None) -> Stage | None:
     if told.over:
         return None
-    target = told.facts.get("redirect") or ""
-    if request.scheme == "http" and target.lower().startswith("https:"):
-        return Stage.REDIRECT
+    if request.scheme == "http":
+        target = told.facts.get("redirect")
+        if target and target.lower().startswith("https:"):
+            return Stage.REDIRECT
     return told.stage or of_path
 
 
@@ -114,7 +114,8 @@ def _stage(request: RequestSeen, told: Told, of_path: Stage | None) -> Stage | N
 
 def _read_request_body(request: RequestSeen, asked: Fields, told: Told) -> None:
     query = request.target.partition(b"?")[2]
-    told.user = names.sip_user_from_query(query) or told.user
+    if query:
+        told.user = names.sip_user_from_query(query) or told.user
     body = decoded(asked, request.body) if request.complete else b""
     if request.path.startswith(ucwa.PREFIX):
         kind = media_type(asked)
@@ -124,10 +125,8 @@ def _read_request_body(request: RequestSeen, asked: Fields, told: Told) -> None:
     elif request.path.startswith(soap.MCX_PATH) and query and request.method == "GET":
         poll = mcx.decode_poll_query(query.decode("latin-1"))
         told.application, told.poll, told.stage = soap.session_id(poll.session), True, Stage.NOTIFICATIONS
-    elif body.lstrip().startswith((b"<", b"\xef\xbb\xbf")):
-        top = safexml.parse(body)
-        if soap.is_envelope(top):
-            soap.read_request(request.path, top, body, told)
+    elif body and body.lstrip().startswith((b"<", b"\xef\xbb\xbf")):
+        soap.read_request(request.path, body, told)
 
 
 def _read_grant(body: bytes, told: Told) -> None:
@@ -141,32 +140,34 @@ def _read_grant(body: bytes, told: Told) -> None:
 
 
 def _read_response_body(request: RequestSeen, response: ResponseSeen, answered: Fields, told: Told) -> None:
+    if not response.body:
+        return
     kind, body = media_type(answered), decoded(answered, response.body)
     if not body:
         return
     told.document = Document.OTHER
     if kind in _HTML:
         told.document = Document.HTML
-        if title := _TITLE.search(body):
+        at = body.lower().find(b"<title")  # in a fraction of the time that the expression takes
+        if at >= 0 and (title := _TITLE.search(body, at)):
             told.facts["title"] = plain.plain(title[1].decode("utf-8", "replace")) or None
     elif not response.complete:
         return
     elif request.path.startswith(ucwa.PREFIX):
         if (resource := ucwa.parse(kind, body)) is not None:
-            ucwa.read_response(request.path, response.status, resource, told)
+            ucwa.read_response(response.status, resource, told)
     elif request.path == _OAUTH_TOKEN:
-        _read_token(json.loads(body.decode("utf-8-sig")), told)
+        _read_token(json.loads(safexml.text_of(body)), told)
     elif _is_autodiscover(request):
-        _read_autodiscover(request, first(answered, b"content-type") or b"", body, told)
-    else:
-        _read_xml(request, safexml.parse(body), body, told)
-
-
-def _read_xml(request: RequestSeen, top: ET.Element, body: bytes, told: Told) -> None:
-    if soap.is_envelope(top):
-        soap.read_response(request.path, top, body, told)
-    elif top.tag == f"{{{mex.WSDL}}}definitions":
+        _read_autodiscover(request, answered.first.get(b"content-type", b""), body, told)
+    elif request.path.endswith("/mex") and documents.is_metadata(body):
         told.document = Document.MEX
+    else:
+        top = safexml.parse(body)
+        if soap.is_envelope(top):
+            soap.read_response(request.path, top, told)
+        elif top.tag == documents.DEFINITIONS:
+            told.document = Document.MEX
 
 
 def _read_token(answer: object, told: Told) -> None:
@@ -185,25 +186,15 @@ def _read_token(answer: object, told: Told) -> None:
 
 
 def _is_autodiscover(request: RequestSeen) -> bool:
-    on_root = request.path == "/" and names.is_lyncdiscover(request.host)
-    return on_root or f"{request.path}/".startswith(_ROOT + "/")
+    path = request.path
+    if path == "/":
+        return names.is_lyncdiscover(request.host)
+    return path.startswith(_BELOW_ROOT) or path == _ROOT
 
 
 def _read_autodiscover(request: RequestSeen, content_type: bytes, body: bytes, told: Told) -> None:
     below = request.path.removeprefix(_ROOT) if request.path != "/" else ""
-    parse, document = _AUTODISCOVER.get(below, (autodiscover.parse_root, Document.ROOT))
-    located = parse(content_type.decode("latin-1"), body)
-    told.facts["access_location"] = _ACCESS.get((located.access_location or "").lower())
-    told.links += located.links
-    redirect = located.href("Redirect")
-    told.document = document if redirect is None else Document.REDIRECT
-    if redirect is not None:
-        told.facts["redirect"] = plain.url(redirect)
-
-
-_ACCESS = {"internal": "Internal", "external": "External"}
-_AUTODISCOVER = {
-    "/user": (autodiscover.parse_user, Document.USER),
-    "/oauth/user": (autodiscover.parse_user, Document.USER),
-    "/domain": (autodiscover.parse_domain, Document.DOMAIN),
-}
+    told.document, access, told.links, redirect = documents.location(below, content_type, body)
+    told.facts["access_location"] = access
+    if told.document is Document.REDIRECT:
+        told.facts["redirect"] = redirect

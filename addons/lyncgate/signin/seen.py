@@ -7,21 +7,25 @@ They hold secrets. Nothing keeps them; what is kept is what reading makes of the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from lyncgate.signin.value import value
 
 HEAD_LIMIT = 64 * 1024  # bytes of a body that are worth keeping for a reading
 _INFLATED_LIMIT = 4 * HEAD_LIMIT  # bytes, of a compressed body
 _WINDOW = zlib.MAX_WBITS | 32  # gzip, or deflate with zlib's header
+_LONGEST_TYPE = 128  # bytes of a Content-Type that is remembered
 
 type Headers = Sequence[tuple[bytes, bytes]]
-type Fields = Mapping[bytes, Sequence[bytes]]  # values by name in lower case
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RequestSeen:
     """`path`: canonical, lower-case (`policy.paths.canonical`). `target`: as it came, with its query.
-    `body`: its first bytes, as they came; `complete`: that is all of it."""
+    `names`: of the headers, in lower case, from whoever has them. `body`: its first bytes, as they came;
+    `complete`: that is all of it."""
 
     method: str
     scheme: str
@@ -29,51 +33,73 @@ class RequestSeen:
     path: str
     target: bytes = dataclasses.field(default=b"", repr=False)
     headers: Headers = dataclasses.field(default=(), repr=False)
+    names: Sequence[bytes] | None = None
     body: bytes = dataclasses.field(default=b"", repr=False)
     complete: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ResponseSeen:
-    """`body`, `complete`: as in RequestSeen. `upstream`: id of the connection that it came by, if known."""
+    """`names`, `body`, `complete`: as in RequestSeen. `upstream`: id of the connection that it came by, if
+    known."""
 
     status: int
     headers: Headers = dataclasses.field(default=(), repr=False)
+    names: Sequence[bytes] | None = None
     body: bytes = dataclasses.field(default=b"", repr=False)
     complete: bool = True
     upstream: str | None = None
 
 
-def fields_of(headers: Headers) -> Fields:
-    """Header fields by name."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        found.setdefault(name.lower(), []).append(value)
-    return found
+class Fields:
+    """Header fields by name in lower case. `first`: the first value of each; what is no key there is not
+    there at all."""
 
+    __slots__ = ("_headers", "_names", "first")
 
-def first(fields: Fields, name: bytes) -> bytes | None:
-    """The first value of a header field; `name` in lower case."""
-    values = fields.get(name)
-    return values[0] if values else None
+    def __init__(self, headers: Headers, names: Sequence[bytes] | None = None) -> None:
+        if names is None:
+            names = [name.lower() for name, _ in headers]
+        self._headers = headers
+        self._names = names
+        self.first: dict[bytes, bytes] = dict(zip(names, [value for _, value in headers], strict=True))
+        if len(self.first) != len(names):  # of those that are there twice, that was the last
+            for name, (_, value) in zip(reversed(names), reversed(headers), strict=True):
+                self.first[name] = value
+
+    def all(self, name: bytes) -> list[bytes]:
+        """All values of a field, in their order."""
+        if name not in self.first:
+            return []
+        return [value for known, (_, value) in zip(self._names, self._headers, strict=True) if known == name]
 
 
 def media_type(fields: Fields) -> str | None:
     """Content-Type without its parameters, lower case."""
-    value = first(fields, b"content-type")
+    value = fields.first.get(b"content-type")
     if value is None:
         return None
+    return _media_type(value) if len(value) > _LONGEST_TYPE else _remembered(value)
+
+
+def _media_type(value: bytes) -> str:
     return value.partition(b";")[0].strip().lower().decode("latin-1")
+
+
+_remembered = functools.lru_cache(maxsize=128)(_media_type)  # always the same few
 
 
 def content(headers: Headers, body: bytes) -> bytes:
     """The body without its Content-Encoding, as far as it goes; nothing of one that can't be read."""
-    return decoded(fields_of(headers), body)
+    return decoded(Fields(headers), body)
 
 
 def decoded(fields: Fields, body: bytes) -> bytes:
     """The same, of headers by name."""
-    encoding = (first(fields, b"content-encoding") or b"identity").strip().lower()
+    encoding = fields.first.get(b"content-encoding")
+    if encoding is None:
+        return body[:_INFLATED_LIMIT]
+    encoding = encoding.strip().lower()
     if encoding in (b"identity", b""):
         return body[:_INFLATED_LIMIT]
     if encoding not in (b"gzip", b"x-gzip", b"deflate"):

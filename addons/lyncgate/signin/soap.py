@@ -18,54 +18,96 @@ from lyncgate.signin.plain import plain
 from lyncgate.signin.told import Told
 
 MCX_PATH = mcx.SERVICE_PATH.lower()
+_ENVELOPE, _BODY, _FAULT = f"{{{SOAP}}}Envelope", f"{{{SOAP}}}Body", f"{{{SOAP}}}Fault"
+_USERNAME = f"{{{SOAP}}}Header/{{{WSSE}}}Security/{{{WSSE}}}UsernameToken/{{{WSSE}}}Username"
+_ISSUED = f"{{{wstrust.WST}}}RequestedSecurityToken"
 _READY = ("GetContacts", "GetContactCard", "GetPhoto", "SetPresence")
 _MOBILITY_DISABLED = "MobilityDisabled"
 
 
 def is_envelope(top: ET.Element) -> bool:
     """Whether it is a SOAP message."""
-    return top.tag == f"{{{SOAP}}}Envelope"
+    return top.tag == _ENVELOPE
 
 
 # -- requests -----------------------------------------------------------------------------------------
 
 
-def read_request(path: str, top: ET.Element, body: bytes, told: Told) -> None:
-    """A request with this body, of which `top` is the envelope."""
-    operation = _operation(top)
+def read_request(path: str, body: bytes, told: Told) -> None:
+    """A request with this body."""
+    asked = kept.get(body)
+    if asked is not None and not path.startswith(MCX_PATH):
+        told.facts["operation"], user = asked
+        told.user = told.user or user
+        return
+    top = safexml.parse(body)
+    operation = _operation(top) if is_envelope(top) else None
     if operation is None:
         return
-    told.facts["operation"] = plain(safexml.local(operation), 64)
-    for (form, text), user in tickets.in_document(top):
-        told.facts["ticket"] = form
-        told.tickets.append(text)
-        told.user = told.user or user
-    _read_header(top, told)
+    name = safexml.local(operation)
+    told.facts["operation"] = plain(name, 64)
+    with_tickets = tickets.may_be_in(body)
+    if with_tickets:
+        for (form, text), user in tickets.in_document(top):
+            told.facts["ticket"] = form
+            told.tickets.append(text)
+            told.user = told.user or user
+    if b"Username" in body:
+        _read_header(top, told)
     if path.startswith(MCX_PATH):
-        _read_mcx_request(body, told)
-    elif safexml.local(operation) == "GetAndPublishCert":
+        _read_mcx_request(top, told)
+    elif name == "GetAndPublishCert":
         told.user = names.sip_address(operation.get("Entity", "")) or told.user
         told.endpoint = operation.get("DeviceId", "").strip("{}") or None
     else:
-        claims = (c for c in operation.iter(f"{{{AUTH}}}ClaimType") if c.get("Uri") == URI_CLAIM)
-        for claim in claims:
-            told.user = told.user or names.sip_address(claim.findtext(f"{{{AUTH}}}Value") or "")
+        user = _claimed(operation)
+        told.user = told.user or user
+        if name == _TOKEN_REQUEST and not with_tickets and _is_open(body):
+            _remember(body, user)
+
+
+def _claimed(operation: ET.Element) -> str | None:
+    """The user whom the claims of a request for a ticket name."""
+    for claim in operation.iter(f"{{{AUTH}}}ClaimType"):
+        if claim.get("Uri") == URI_CLAIM:
+            user = names.sip_address(claim.findtext(f"{{{AUTH}}}Value") or "")
+            if user:
+                return user
+    return None
+
+
+# Requests for tickets that were read: NTLM's three legs ask in the same words. Operation and user of each.
+kept: dict[bytes, tuple[str, str | None]] = {}
+_MOST, _LONGEST = 128, 4096  # so many, of so many bytes
+_TOKEN_REQUEST = "RequestSecurityToken"  # noqa: S105 (a name)
+
+
+def _is_open(body: bytes) -> bool:
+    """Whether a request for a ticket holds no secret, so that its bytes may be kept for a while: no header
+    that says who asks, no key."""
+    elsewhere = body.count(b"Security") - body.count(b"RequestSecurityToken")  # in names of WS-Security's
+    return len(body) <= _LONGEST and not elsewhere and b"Secret" not in body and b"Password" not in body
+
+
+def _remember(body: bytes, user: str | None) -> None:
+    if len(kept) >= _MOST:
+        kept.clear()
+    kept[body] = _TOKEN_REQUEST, user
 
 
 def _operation(top: ET.Element) -> ET.Element | None:
-    body = top.find(f"{{{SOAP}}}Body")
+    body = top.find(_BODY)
     return body[0] if body is not None and len(body) else None
 
 
 def _read_header(top: ET.Element, told: Told) -> None:
     """A UsernameToken's name. Its password is not even looked at."""
-    path = f"{{{SOAP}}}Header/{{{WSSE}}}Security/{{{WSSE}}}UsernameToken/{{{WSSE}}}Username"
-    told.account = told.account or top.findtext(path) or None
+    told.account = told.account or top.findtext(_USERNAME) or None
 
 
-def _read_mcx_request(body: bytes, told: Told) -> None:
+def _read_mcx_request(top: ET.Element, told: Told) -> None:
     try:
-        request = mcx.decode_request(body)
+        request = mcx.request_in(top)
     except McxError:
         return
     match request:
@@ -94,17 +136,17 @@ def session_id(session: str) -> str:
 # -- answers ------------------------------------------------------------------------------------------
 
 
-def read_response(path: str, top: ET.Element, body: bytes, told: Told) -> None:
-    """An answer with this body, of which `top` is the envelope."""
+def read_response(path: str, top: ET.Element, told: Told) -> None:
+    """An answer, of which `top` is the envelope."""
     answer = _operation(top)
     if answer is None:
         return
-    if answer.tag == f"{{{SOAP}}}Fault":
+    if answer.tag == _FAULT:
         _read_fault(answer, told)
     elif path.startswith(MCX_PATH):
-        _read_mcx_answer(body, told)
+        _read_mcx_answer(top, told)
     elif safexml.local(answer) == "RequestSecurityTokenResponseCollection":
-        issued = answer.find(f".//{{{wstrust.WST}}}RequestedSecurityToken")
+        issued = next(answer.iter(_ISSUED), None)
         found = tickets.in_document(issued) if issued is not None else []
         for (_, text), user in found:
             told.tickets.append(text)
@@ -127,10 +169,10 @@ def _read_fault(fault: ET.Element, told: Told) -> None:
         told.stage = Stage.MOBILITY_POLICY  # that is where this sign-in ends
 
 
-def _read_mcx_answer(body: bytes, told: Told) -> None:
+def _read_mcx_answer(top: ET.Element, told: Told) -> None:
     told.document = Document.OTHER
     try:
-        answer = mcx.decode_answer(body)
+        answer = mcx.answer_in(top)
     except McxError:
         return
     match answer:

@@ -15,23 +15,27 @@ import xml.etree.ElementTree as ET  # elements only; what comes from outside pas
 
 from lyncgate.lync import names, safexml
 from lyncgate.lync.wstrust import SAML, URI_CLAIM
-from lyncgate.signin.seen import Fields, first
+from lyncgate.signin.seen import Fields
 
 CWT, SAML_FORM, OTHER = "cwt", "saml", "other"
 
 type Ticket = tuple[str, str]  # form, canonical text
 
+_ASSERTION, _NAME_IDENTIFIER = f"{{{SAML}}}Assertion", f"{{{SAML}}}NameIdentifier"
 _LONGEST = 64 * 1024  # bytes of a header field
-_COMPACT = re.compile(r"cwt=[^\s\"<>]+", re.IGNORECASE)
+_COMPACT = re.compile(r"(?i:cwt=)[^\s\"<>]+")
 _ASSERTION_ID = re.compile(rb"""\bAssertionID\s{0,8}=\s{0,8}["']([^"']{1,256})["']""")
 _SUBJECT = re.compile(rb"<(?:\w{1,32}:)?NameIdentifier[^>]{0,400}>\s{0,40}(sip:[^<\s]{1,320})", re.IGNORECASE)
 
 
 def shown(headers: Fields) -> tuple[Ticket, str | None] | None:
     """The ticket in a request's headers, and the SIP address that it names, if that can be read."""
-    value = first(headers, b"x-ms-webticket")
+    value = headers.first.get(b"x-ms-webticket")
     if value is None:
-        scheme, _, value = (first(headers, b"authorization") or b"").strip().partition(b" ")
+        authorization = headers.first.get(b"authorization")
+        if authorization is None:
+            return None
+        scheme, _, value = authorization.strip().partition(b" ")
         if scheme.lower() != b"bearer":
             return None
     value = value.strip()
@@ -44,19 +48,25 @@ def shown(headers: Fields) -> tuple[Ticket, str | None] | None:
 
 def of_text(text: str) -> Ticket:
     """A ticket that stands alone."""
-    compact = _COMPACT.fullmatch(text.strip())
-    return (CWT, "cwt=" + compact[0][4:]) if compact else (OTHER, text.strip())
+    text = text.strip()
+    compact = _COMPACT.fullmatch(text)
+    return (CWT, "cwt=" + text[4:]) if compact else (OTHER, text)
+
+
+def may_be_in(body: bytes) -> bool:
+    """Whether there can be tickets in a document (UTF-8): whether it has the names of their elements."""
+    return b"UserToken" in body or b"Assertion" in body
 
 
 def in_document(element: ET.Element) -> list[tuple[Ticket, str | None]]:
     """The tickets inside an XML element, with the SIP addresses that they name."""
     found: list[tuple[Ticket, str | None]] = []
     for inner in element.iter():
-        if inner.tag == f"{{{SAML}}}Assertion" and (identifier := inner.get("AssertionID")):
-            subjects = inner.iter(f"{{{SAML}}}NameIdentifier")
+        if inner.tag == _ASSERTION and (identifier := inner.get("AssertionID")):
+            subjects = inner.iter(_NAME_IDENTIFIER)
             named = (s.text or "" for s in subjects if s.get("Format") == URI_CLAIM)
             found.append(((SAML_FORM, identifier), next(map(names.sip_address, named), None)))
-        elif safexml.local(inner) == "UserToken" and inner.text:
+        elif inner.tag.endswith("UserToken") and safexml.local(inner) == "UserToken" and inner.text:
             found.append((of_text(inner.text), None))
     return found
 

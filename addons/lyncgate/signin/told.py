@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from lyncgate.lync.stages import Stage
-from lyncgate.signin.facts import LINKS, SETTINGS, Document, Facts
+from lyncgate.signin.facts import SETTINGS, Document, Facts
 from lyncgate.signin.keys import Hasher, Keys
-from lyncgate.signin.plain import plain, url
+from lyncgate.signin.plain import plain
 
 _TICKETS = 4  # of one exchange: one is shown, one is issued
 _NAME_LIMIT = 128  # characters of an address, an account or an endpoint
@@ -18,18 +18,20 @@ type Pairs = list[tuple[str, str]]
 
 @dataclasses.dataclass(slots=True, repr=False)
 class Told:
-    """`facts`: fields of Facts that are as they shall be. Texts from outside go into the other attributes,
-    which `to_facts` and `to_keys` bound and hash. `application`: id of a UCWA application or MCX session, in
-    clear; `stage`: the one that the bodies show, if they show one; `over`: they show that it is none."""
+    """`facts`: fields of Facts that are as they shall be, and so are `links`. Other texts from outside go
+    into the other attributes, which `to_facts` and `to_keys` bound and hash. `application`: id of a UCWA
+    application or MCX session, in clear; `below`: the path below it; `stage`: the one that the bodies show,
+    if they show one; `over`: they show that it is none."""
 
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     tickets: list[str] = dataclasses.field(default_factory=list)
     application: str | None = None
+    below: str = ""
     endpoint: str | None = None
     user: str | None = None
     account: str | None = None
     authentication_urls: list[str] = dataclasses.field(default_factory=list)
-    links: Pairs = dataclasses.field(default_factory=list)
+    links: tuple[tuple[str, str], ...] = ()
     settings: Pairs = dataclasses.field(default_factory=list)
     document: Document | None = None
     stage: Stage | None = None
@@ -38,15 +40,17 @@ class Told:
 
     def to_facts(self) -> Facts:
         """The facts, bounded."""
-        links = tuple((plain(token, 40), shown) for token, href in self.links if (shown := url(href)))
-        settings = tuple((plain(name, 60), plain(value)) for name, value in self.settings)
-        return Facts(
-            **self.facts,
-            document=self.document,
-            links=links[:LINKS],
-            settings=settings[:SETTINGS],
-            authentication_urls=tuple(dict.fromkeys(self.authentication_urls))[:4],
-        )
+        facts = self.facts
+        facts["document"] = self.document
+        if self.links:
+            facts["links"] = self.links
+        if self.settings:
+            facts["settings"] = tuple(
+                [(plain(name, 60), plain(value)) for name, value in self.settings[:SETTINGS]]
+            )
+        if self.authentication_urls:
+            facts["authentication_urls"] = tuple(dict.fromkeys(self.authentication_urls))[:4]
+        return Facts(**facts)
 
     def to_keys(
         self, hasher: Hasher, *, connection: str | None, client: str | None, agent: str | None
@@ -54,11 +58,13 @@ class Told:
         """The keys, secrets hashed."""
         return Keys(
             connection=connection,
-            tickets=tuple(hasher(ticket) for ticket in dict.fromkeys(self.tickets))[:_TICKETS],
+            tickets=tuple([hasher(one) for one in dict.fromkeys(self.tickets)][:_TICKETS])
+            if self.tickets
+            else (),
             application=hasher(self.application) if self.application else None,
-            endpoint=plain((self.endpoint or "").lower(), _NAME_LIMIT) or None,
+            endpoint=(plain(self.endpoint.lower(), _NAME_LIMIT) or None) if self.endpoint else None,
             user=self.user,
-            account=plain(self.account or "", _NAME_LIMIT) or None,
+            account=(plain(self.account, _NAME_LIMIT) or None) if self.account else None,
             client=client,
             agent=agent,
         )

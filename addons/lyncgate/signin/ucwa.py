@@ -36,7 +36,7 @@ def parse(media_type: str | None, body: bytes) -> Json | None:
     """A resource, an error or a list of properties; None: it is none. XML becomes what JSON would be."""
     try:
         if media_type and media_type.endswith(("/json", "+json")):
-            value = json.loads(body.decode("utf-8-sig"))
+            value = json.loads(safexml.text_of(body))
             return value if isinstance(value, dict) else None
         if media_type and media_type.endswith(("/xml", "+xml")):
             return _from_xml(safexml.parse(body), 0)
@@ -47,20 +47,20 @@ def parse(media_type: str | None, body: bytes) -> Json | None:
 
 def read_request(path: str, resource: Json | None, told: Told) -> None:
     """A request to an application, or for one."""
-    told.application, rest = application_of(path)
-    if resource is not None and not rest:
+    told.application, told.below = application_of(path)
+    if resource is not None and not told.below:
         properties = {name.lower(): value for name, value in resource.items()}
         endpoint = properties.get("endpointid")
         told.endpoint = endpoint if isinstance(endpoint, str) else None
 
 
-def read_response(path: str, status: int, resource: Json, told: Told) -> None:
-    """An answer of UCWA's."""
+def read_response(status: int, resource: Json, told: Told) -> None:
+    """An answer of UCWA's; its request was read."""
     if status >= 400:
-        _read_error(path, status, resource, told)
+        _read_error(status, resource, told)
         return
     told.document = Document.OTHER
-    rest = application_of(path)[1]
+    rest = told.below
     links = resource.get("_links")
     if resource.get("rel") == "application":
         _read_application(resource, told)
@@ -80,7 +80,7 @@ def read_response(path: str, status: int, resource: Json, told: Told) -> None:
         told.facts["contacts"] = len(_embedded(resource, "contact"))
 
 
-def _read_error(path: str, status: int, resource: Json, told: Told) -> None:
+def _read_error(status: int, resource: Json, told: Told) -> None:
     """`code` and `subcode`, as clients tell an error of UCWA's from a proxy's (§6.5). 403 for a POST to
     the collection means that the user's mobility policy forbids it."""
     code, subcode = resource.get("code"), resource.get("subcode")
@@ -89,8 +89,7 @@ def _read_error(path: str, status: int, resource: Json, told: Told) -> None:
     known = subcode if isinstance(subcode, str) and subcode not in ("", "None") else code
     told.document, told.facts["error"] = Document.FAULT, plain(known, 64)
     told.facts["error_text"] = plain(str(resource.get("message") or "")) or None
-    application, _ = application_of(path)
-    if status == 403 and (application is None or known == "MobileApplicationNoLongerAllowed"):
+    if status == 403 and (told.application is None or known == "MobileApplicationNoLongerAllowed"):
         told.stage = Stage.MOBILITY_POLICY
 
 

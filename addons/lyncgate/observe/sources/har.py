@@ -30,7 +30,7 @@ from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Outcome, Phase, Phases, Source
 from lyncgate.signin.keys import Hasher
 from lyncgate.signin.reading import RequestSeen, ResponseSeen, read
-from lyncgate.signin.seen import HEAD_LIMIT, Headers, fields_of, first
+from lyncgate.signin.seen import HEAD_LIMIT, Fields, Headers
 
 ORIGIN = "har"
 LARGEST = 1024 * 1024 * 1024  # bytes of a file: it is read as a whole
@@ -236,7 +236,7 @@ def _headers(message: Json) -> list[tuple[bytes, bytes]]:
 
 
 def _field(headers: Headers, name: bytes) -> bytes:
-    return first(fields_of(headers), name) or b""
+    return Fields(headers).first.get(name, b"")
 
 
 def _failure(entry: Json, response: Json) -> Outcome:
