@@ -8,6 +8,7 @@ order of writing, and writes the sign-ins. If it dies, another one goes on when 
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import math
 import os
@@ -36,15 +37,17 @@ IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: an event
 BATCH_SHARE = 25.0  # likewise, where there is much: a sign-in that goes on is looked at less often, for less
 LONGEST = 4.0  # seconds until then, at most
 FED = 5000  # events between two looks; what is more waits in the file, where it costs no memory
-TRACKED = 20_000  # events held in memory
+TRACKED = 20_000  # events held in memory, about 3 kB each with what is made of them
 SPARE = 5000  # of them while sign-ins are over for longer than REST
 REST = 120.0  # seconds: a phone that tries again does so within a minute
-REMEMBERED = 50_000  # keys of sign-ins that are no longer tracked, and twice as many at most
+REMEMBERED = 50_000  # keys of sign-ins that are no longer tracked, twice as many at most; 100 bytes each
 LONG = 100  # events of a sign-in whose session goes on
 GROWN = 1.25  # times as many events: then it is judged again
 ACCOUNTS = 5000  # of which it is remembered whose they are, about 600 bytes each
 NAMES = 100_000  # with more, stitching begins anew: one connection may bring any number from outside
 YOUNG = 10.0  # seconds from its start in which a sign-in is not diagnosed while all goes well
+WRITTEN_AT_ONCE = 10  # sign-ins a transaction: 10 ms of the processor, of which there may be a tenth
+CROWDED, LONGEST_PAUSE = 0.02, 0.1  # seconds: SQLite looks as often whether a file is free
 AROUND = 100  # sign-ins that diagnosis may compare with
 EARLIER = 3  # and so many of the same user, of those who are refused
 COMPLAIN_EVERY = 60.0  # seconds
@@ -87,14 +90,26 @@ class Stitcher:
             used = time.thread_time() - used
             self._full_at = begun + max(EVERY, IDLE_SHARE * used)
             self._look_at = max(self._full_at, begun + min(LONGEST, BATCH_SHARE * used))
-        if self._pending or self._gone:
-            settled = store.put(self._pending.values(), self._gone)
-            self._pending.clear()
-            self._gone.clear()
-            self._settle(settled)
+        self._write(store)
         if looked and self._tracker and self._tracker.names > NAMES:
             self._tracker = None
         return more
+
+    def _write(self, store: Store) -> None:
+        """Write what was judged, a little at a time: who has the file waits for the processor when traffic
+        wants it, and who writes events would wait for the file. After such a wait it is theirs as long."""
+        while self._pending or self._gone:
+            some = list(itertools.islice(self._pending.values(), WRITTEN_AT_ONCE))
+            gone = self._gone if len(some) == len(self._pending) else []
+            begun, used = time.monotonic(), time.thread_time()
+            settled = store.put(some, gone)
+            waited = time.monotonic() - begun - (time.thread_time() - used)
+            for sign_in, _ in some:
+                del self._pending[sign_in.id]
+            gone.clear()
+            self._settle(settled)
+            if self._pending and waited > CROWDED:
+                time.sleep(min(waited, LONGEST_PAUSE))
 
     def _settle(self, settled: list[Judged]) -> None:
         for sign_in, findings in settled:

@@ -22,7 +22,7 @@ from lyncgate.signin.story import Joined, SignIn, SignInOutcome
 
 UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-in
 FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
-PRUNED_AT_ONCE = 50  # sign-ins, or twenty times as many events that belong to none
+PRUNED_AT_ONCE = 20  # sign-ins, or twenty times as many events that belong to none: others wait for the file
 LOOKED_BACK = 20_000  # sign-ins among which earlier ones of a user are looked for
 REMEMBERED = 20_000  # sign-ins under way, of which it is remembered what stands in the file
 LOG_PAGES = 4000  # 16 MB of write-ahead log until a process empties it that only writes
