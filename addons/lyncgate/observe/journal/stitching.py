@@ -74,6 +74,11 @@ class Stitcher:
     def leads(self) -> bool:
         return self._tracker is not None
 
+    @property
+    def held(self) -> int:
+        """Events in memory."""
+        return len(self._tracker) if self._tracker else 0
+
     def step(self, store: Store, now: float, *, at_once: bool = False) -> bool:
         """Take in what was written since, and write the sign-ins that it changed. `at_once`: look at them
         though the last look was just now. True if there is more to do at once."""
