@@ -136,7 +136,9 @@ class Loose:
             self._name_line(name).take(which, used)
 
     def _settle(self, lines: dict[str, Nearby], key: str) -> None:
-        line = lines[key]
+        line = lines.get(key)
+        if line is None:  # all that was there is forgotten
+            return
         for strand, old, new in line.settle():
             if old is not None:
                 self._take_back(strand, old)

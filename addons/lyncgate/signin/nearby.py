@@ -135,6 +135,8 @@ class Nearby:
         if which is not None:
             for question in self._questions(strand):
                 self._asked[which].remove(question)
+            if which in self._asked and not self._asked[which]:
+                del self._asked[which]
         return which
 
     def _disown(self, strand: Strand) -> None:

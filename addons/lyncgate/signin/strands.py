@@ -133,16 +133,15 @@ def _take_exchange(made: Strand, when: float, event: Exchange) -> None:
         return
     if stage in _EARLY:
         return
-    is_user_document = event.path.lower().endswith(_USER_DOCUMENTS)
-    if made.beyond is None and (is_user_document or stage != Stage.LOCATE):
+    of_user = is_user_document(event)
+    if made.beyond is None and (of_user or stage != Stage.LOCATE):
         made.beyond = when
-    if is_user_document:
+    if of_user:
         if event.status == 401 and made.challenged is None:
             made.challenged = when
         if had_user_document(event) and made.located is None:
             made.located = when
-    refused = stage == Stage.MOBILITY_POLICY and (event.status or 0) >= 400
-    if (stage == Stage.REGISTER or refused) and event.method == "POST":
+    if asks_to_register(event):
         server = event.member or (event.server_fqdn or "").partition(".")[0]
         made.registering.append((when, when + (event.seconds or 0.0), server))
 
@@ -156,10 +155,20 @@ def is_find(event: Event) -> bool:
     )
 
 
+def is_user_document(event: Exchange) -> bool:
+    """Whether it asks for a user document."""
+    return event.path.lower().endswith(_USER_DOCUMENTS)
+
+
+def asks_to_register(event: Exchange) -> bool:
+    """Whether it was to make the registration; where that is refused for the policy, the policy says so."""
+    refused = event.stage == Stage.MOBILITY_POLICY and (event.status or 0) >= 400
+    return (event.stage == Stage.REGISTER or refused) and event.method == "POST"
+
+
 def had_user_document(event: Exchange) -> bool:
     """Whether a user document was handed out, and not one that leads elsewhere."""
-    is_it = event.path.lower().endswith(_USER_DOCUMENTS)
-    return is_it and event.status == 200 and event.facts.document is not Document.REDIRECT
+    return is_user_document(event) and event.status == 200 and event.facts.document is not Document.REDIRECT
 
 
 @functools.lru_cache(KNOWN_URLS)
@@ -190,8 +199,10 @@ def strands(
         return number
 
     first: dict[Key, int] = {}
+    keys_of: dict[str, list[Key]] = {}
     for number, (_, event) in enumerate(events):
-        for key in tying(event):
+        keys_of[event.id] = tying(event)
+        for key in keys_of[event.id]:
             if key not in shared:
                 one, other = top(first.setdefault(key, number)), top(number)
                 parent[max(one, other)] = min(one, other)
@@ -202,7 +213,7 @@ def strands(
     for group in tied.values():
         for piece in _cut(group):
             one_strand = strand(person, piece)
-            keys = {key for _, event in piece for key in tying(event)}
+            keys = {key for _, event in piece for key in keys_of[event.id]}
             one_strand.shared = {key for key in keys if key in shared}
             one_strand.ties = keys - one_strand.shared
             made.append(one_strand)

@@ -49,10 +49,14 @@ class Woven:
 
 
 class Weave:
-    """`accounts`: so many are remembered of which no event is held any more. None: all."""
+    """`accounts`: so many are remembered of which no event is held any more. `most`: with more events tied
+    together, `large` tells of them. None: all; never."""
 
-    def __init__(self, accounts: int | None = None) -> None:
+    def __init__(self, accounts: int | None = None, most: int | None = None) -> None:
         self._accounts = accounts
+        self._most = most
+        self._large: list[list[str]] = []  # ids of events that are tied together
+        self.work = 0  # events, and strands, that were looked at anew or again: what all of it has cost
         self.events: dict[str, Event] = {}
         self.offsets: dict[str, float] = {}  # origin → seconds that its clock is ahead
         self.sign_ins: dict[str, Woven] = {}  # by id
@@ -123,6 +127,7 @@ class Weave:
         for person, (added, removed) in by_person.items():
             had = self._attempts.get(person, [])
             old, made = put_together_again(person, had, added, removed)
+            self.work += sum(len(attempt.strands) for attempt in made)
             self._attempts[person] = [attempt for attempt in had if attempt not in old] + made
             if not self._attempts[person]:
                 del self._attempts[person]
@@ -155,6 +160,29 @@ class Weave:
             if any(event.origin in moved for event, _ in woven.events)
         }
 
+    def large(self) -> list[tuple[int, list[Woven], set[Strand]]]:
+        """Where more than `most` events turned out to be tied together since this was asked: how many, the
+        sign-ins with any of them, and their strands that belong to none."""
+        found: list[tuple[int, list[Woven], set[Strand]]] = []
+        for group in self._large:
+            strands = {one for id in group if (one := self._strand_of.get(id)) is not None}
+            woven = [
+                one for one in self.sign_ins.values() if any(strand in strands for strand, _ in one.parts)
+            ]
+            placed = {strand for one in woven for strand, _ in one.parts}
+            found.append((len(group), woven, strands - placed))
+        self._large = []
+        return found
+
+    def waits(self, person: str, since: float, agent: str | None) -> bool:
+        """Whether an attempt that began since then has asked where to go, and not gone there; by that agent,
+        if it names one."""
+        return any(
+            attempt.beyond is None and bool(attempt.asked) and attempt.start >= since
+            for attempt in self._attempts.get(person, ())
+            if agent is None or not attempt.agents or agent in attempt.agents
+        )
+
     def unplaced(self) -> set[Strand]:
         """Strands that belong to no sign-in."""
         placed = {one for woven in self.sign_ins.values() for one, _ in woven.parts}
@@ -179,6 +207,7 @@ class Weave:
             self._forget_strand(one)
             for _, event in one.events:
                 self._drop_event(event)
+        self._loose.tidy()
         if self._accounts is not None:
             self._people.trim(self._accounts, self._claimed)
 
@@ -244,7 +273,10 @@ class Weave:
             if first in done:
                 continue
             group = self._component(first)
+            if self._most is not None and len(group) > self._most:
+                self._large.append(group)
             done.update(group)
+            self.work += len(group)
             for old in {self._strand_of[id] for id in group if id in self._strand_of}:
                 self._forget_strand(old)
                 waiting.extend(event.id for _, event in old.events)
@@ -383,6 +415,7 @@ def _divide(
 def _spread(timed: list[tuple[float, Event]], persons: dict[str, str | None], shared: set[Key]) -> None:
     """Gives events of nobody to whom their keys lead, the surest kind of key first, as far as that goes."""
     nameless = [event for _, event in timed if persons[event.id] is None]
+    keys_of = {event.id: personal(event) for _, event in timed} if nameless else {}
     grew = True
     while nameless and grew:
         grew = False
@@ -390,12 +423,12 @@ def _spread(timed: list[tuple[float, Event]], persons: dict[str, str | None], sh
             claims: dict[Key, set[str]] = {}
             for _, event in timed:
                 if (person := persons[event.id]) is not None:
-                    for key in personal(event):
+                    for key in keys_of[event.id]:
                         if key[0] == kind and key not in shared:
                             claims.setdefault(key, set()).add(person)
             found: dict[str, str] = {}
             for event in nameless:
-                by = [claims[key] for key in personal(event) if key in claims]
+                by = [claims[key] for key in keys_of[event.id] if key in claims]
                 if by and len(only := set.union(*by)) == 1:
                     found[event.id] = next(iter(only))
             if found:

@@ -8,7 +8,9 @@ order of writing, and writes the sign-ins. If it dies, another one goes on when 
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
+import math
 import os
 import secrets
 import time
@@ -20,9 +22,10 @@ from lyncgate.observe.journal.observer import JournalObserver
 from lyncgate.observe.journal.store import Judged, Store
 from lyncgate.signin.diagnose import diagnose
 from lyncgate.signin.events import Event
+from lyncgate.signin.exchange import Exchange, Outcome
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.stages import assemble
-from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState
+from lyncgate.signin.story import SignIn, SignInOutcome, StageState
 from lyncgate.signin.tracker import KEEP, Tracker
 
 log = logging.getLogger(__name__)
@@ -34,11 +37,17 @@ IDLE_SHARE = 4.0  # times the CPU that a look took before the next one: an event
 BATCH_SHARE = 25.0  # likewise, where there is much: a sign-in that goes on is looked at less often, for less
 LONGEST = 4.0  # seconds until then, at most
 FED = 5000  # events between two looks; what is more waits in the file, where it costs no memory
-TRACKED = 20_000  # events held in memory, about 2 kB each
-REMEMBERED = 20_000  # keys of sign-ins that are no longer tracked, about 300 bytes each
+TRACKED = 20_000  # events held in memory, about 3 kB each with what is made of them
+SPARE = 5000  # of them while sign-ins are over for longer than REST
+REST = 120.0  # seconds: a phone that tries again does so within a minute
+REMEMBERED = 50_000  # keys of sign-ins that are no longer tracked, twice as many at most; 100 bytes each
+LONG = 100  # events of a sign-in whose session goes on
+GROWN = 1.25  # times as many events: then it is judged again
 ACCOUNTS = 5000  # of which it is remembered whose they are, about 600 bytes each
 NAMES = 100_000  # with more, stitching begins anew: one connection may bring any number from outside
 YOUNG = 10.0  # seconds from its start in which a sign-in is not diagnosed while all goes well
+WRITTEN_AT_ONCE = 10  # sign-ins a transaction: 10 ms of the processor, of which there may be a tenth
+CROWDED, LONGEST_PAUSE = 0.02, 0.1  # seconds: SQLite looks as often whether a file is free
 AROUND = 100  # sign-ins that diagnosis may compare with
 EARLIER = 3  # and so many of the same user, of those who are refused
 COMPLAIN_EVERY = 60.0  # seconds
@@ -65,6 +74,11 @@ class Stitcher:
     def leads(self) -> bool:
         return self._tracker is not None
 
+    @property
+    def held(self) -> int:
+        """Events in memory."""
+        return len(self._tracker) if self._tracker else 0
+
     def step(self, store: Store, now: float, *, at_once: bool = False) -> bool:
         """Take in what was written since, and write the sign-ins that it changed. `at_once`: look at them
         though the last look was just now. True if there is more to do at once."""
@@ -81,15 +95,30 @@ class Stitcher:
             used = time.thread_time() - used
             self._full_at = begun + max(EVERY, IDLE_SHARE * used)
             self._look_at = max(self._full_at, begun + min(LONGEST, BATCH_SHARE * used))
-        if self._pending or self._gone:
-            settled = store.put(self._pending.values(), self._gone)
-            self._pending.clear()
-            self._gone.clear()
-            for sign_in, findings in settled:
-                self._observer.sign_in_settled(sign_in, findings)
+        self._write(store)
         if looked and self._tracker and self._tracker.names > NAMES:
             self._tracker = None
         return more
+
+    def _write(self, store: Store) -> None:
+        """Write what was judged, a little at a time: who has the file waits for the processor when traffic
+        wants it, and who writes events would wait for the file. After such a wait it is theirs as long."""
+        while self._pending or self._gone:
+            some = list(itertools.islice(self._pending.values(), WRITTEN_AT_ONCE))
+            gone = self._gone if len(some) == len(self._pending) else []
+            begun, used = time.monotonic(), time.thread_time()
+            settled = store.put(some, gone)
+            waited = time.monotonic() - begun - (time.thread_time() - used)
+            for sign_in, _ in some:
+                del self._pending[sign_in.id]
+            gone.clear()
+            self._settle(settled)
+            if self._pending and waited > CROWDED:
+                time.sleep(min(waited, LONGEST_PAUSE))
+
+    def _settle(self, settled: list[Judged]) -> None:
+        for sign_in, findings in settled:
+            self._observer.sign_in_settled(sign_in, findings)
 
     def stop(self, store: Store) -> None:
         """Leave stitching to others: write what is known as if it were over. It is counted by who goes on."""
@@ -116,7 +145,7 @@ class Stitcher:
             self._until = now + LEASE
         if self._tracker is None and time.monotonic() - self._failed > RESUME_AFTER:
             seq = self._seq or store.last_seq()  # what is behind may be more than fits into memory
-            tracker = Tracker(limit=TRACKED, remembered=REMEMBERED, accounts=ACCOUNTS)
+            tracker = Tracker(TRACKED, KEEP, REMEMBERED, ACCOUNTS, spare=SPARE, rest=REST)
             for event in store.unsettled(now - KEEP, seq, TRACKED):
                 self._feed(tracker, event)
             self._tracker, self._seq, self._fed = tracker, seq, 0
@@ -151,12 +180,27 @@ class Stitcher:
                 self._note(sign_in, ())
             else:
                 self._judge(sign_in, store)
-        for id_ in dict.fromkeys(id_ for id_, _ in late):
+        tellings: dict[str, list[tuple[Event, bool]]] = {}
+        for id_, event, awaited in late:
+            tellings.setdefault(id_, []).append((event, awaited))
+        for id_, told in tellings.items():
+            self._join(id_, told, store)
+
+    def _join(self, id_: str, told: list[tuple[Event, bool]], store: Store) -> None:
+        """Give late events to the sign-in they are of. It is judged again where they may say more: at
+        the end of what was awaited, when something failed, and else, or when it is LONG, when it has
+        GROWN. A session goes on for days, and most of what comes says nothing of how it began."""
+        written, whole = self._pending.pop(id_, None), {event.id: event for event, _ in told}
+        if written is not None:
+            self._settle(store.put([written]))
+        before, after = store.join(id_, list(whole.values()), rows.MOST_EVENTS)
+        if before >= rows.MOST_EVENTS:
+            return
+        news = after <= LONG and any(awaited or _says_more(event) for event, awaited in told)
+        if news or math.log(max(after, 1), GROWN) // 1 > math.log(max(before, 1), GROWN) // 1:
             events, joined = store.events_of(id_)
-            events += [event for of, event in late if of == id_]
-            if 0 < len(events) < rows.MOST_EVENTS:
-                joined |= {event.id: Joined.KEY for of, event in late if of == id_}
-                self._judge(assemble(id_, events, joined, store.offsets_of(id_), now), store)
+            if events:  # nothing is awaited any more: it was over before
+                self._judge(assemble(id_, events, joined, store.offsets_of(id_)), store)
 
     def _judge(self, sign_in: SignIn, store: Store) -> None:
         around = [*_earlier(sign_in, store, self._around), *self._around.values()]
@@ -179,6 +223,13 @@ class Stitcher:
         if time.monotonic() - self._complained > COMPLAIN_EVERY:
             self._complained = time.monotonic()
             log.exception("%s", what)
+
+
+def _says_more(event: Event) -> bool:
+    """Whether it may change what became of a sign-in that is over, by itself."""
+    if not isinstance(event, Exchange):
+        return True
+    return event.outcome not in (None, Outcome.CLIENT_GONE) and not event.went_well
 
 
 def _is_young(sign_in: SignIn, now: float | None) -> bool:

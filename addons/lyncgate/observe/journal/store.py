@@ -22,7 +22,7 @@ from lyncgate.signin.story import Joined, SignIn, SignInOutcome
 
 UNJOINED_AGE = 3600.0  # seconds that an event is kept which belongs to no sign-in
 FRESH = 60.0  # seconds in which it may still come to belong to one, whatever room is needed
-PRUNED_AT_ONCE = 50  # sign-ins, or twenty times as many events that belong to none
+PRUNED_AT_ONCE = 20  # sign-ins, or twenty times as many events that belong to none: others wait for the file
 LOOKED_BACK = 20_000  # sign-ins among which earlier ones of a user are looked for
 REMEMBERED = 20_000  # sign-ins under way, of which it is remembered what stands in the file
 LOG_PAGES = 4000  # 16 MB of write-ahead log until a process empties it that only writes
@@ -34,6 +34,7 @@ _EVENT = (
     "VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM joined WHERE event = ?1))"
 )
 _FIRST, _WHOLE = _EVENT.format("IGNORE"), _EVENT.format("REPLACE")
+_JOINED = "SELECT count(*) FROM joined WHERE signin = ?"
 _COUNTED = "SELECT counted FROM signins WHERE id = ?"
 # It never goes back, whatever is deleted: who follows asks for what comes after the one that he knows.
 _REVISION = (
@@ -129,6 +130,28 @@ class Store:
     def events_of(self, id_: str) -> tuple[list[Event], dict[str, Joined]]:
         """What a sign-in is made of, and why each event belongs."""
         return rows.told(self._connection.execute(rows.EVENTS, (id_, rows.MOST_EVENTS)).fetchall())
+
+    def join(self, id_: str, events: Sequence[Event], most: int) -> tuple[int, int]:
+        """Add late events to a sign-in that was written, as long as it has no more than `most`; nothing else
+        of it changes but when it ended. Returns how many it had, and how many it has."""
+        with self._transaction() as connection:
+            (before,) = connection.execute(_JOINED, (id_,)).fetchone()
+            if not 0 < before < most:
+                return before, before
+            connection.executemany(
+                "INSERT OR IGNORE INTO joined (event, signin, joined) VALUES (?, ?, ?)",
+                [(event.id, id_, Joined.KEY.value) for event in events[: most - before]],
+            )
+            connection.executemany("UPDATE events SET belongs = 1 WHERE id = ?", [(e.id,) for e in events])
+            ends = max(event.started + (event.seconds or 0.0) for event in events)
+            (revision,) = connection.execute(_REVISION).fetchone()
+            connection.execute(
+                "UPDATE signins SET ended = max(ended, ?), revision = ? WHERE id = ?",
+                (ends if math.isfinite(ends) else 0.0, revision + 1, id_),
+            )
+            connection.execute(_SET, ("revision", revision + 1))
+            (after,) = connection.execute(_JOINED, (id_,)).fetchone()
+            return before, after
 
     def offsets_of(self, id_: str) -> dict[str, float]:
         """How far ahead clocks are, as it was known when the sign-in was written."""
