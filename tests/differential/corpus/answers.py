@@ -28,6 +28,15 @@ def answers() -> Iterator[Answered]:
     yield from by_hand
     yield from made(200)
     yield from in_pieces(by_hand)
+    yield from found_by_fuzzing()
+
+
+def found_by_fuzzing() -> Iterator[Answered]:
+    yield odd(  # llhttp reads on for them
+        "103 with chunks and trailers",
+        b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n" + PLAIN,
+        ending="keep",
+    )
 
 
 def plain() -> Iterator[Answered]:

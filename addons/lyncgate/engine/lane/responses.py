@@ -167,6 +167,8 @@ class ResponseReader:
             self._problem = "a transfer coding that has two readings"
         if len(lengths) > 1 or (lengths and not _DIGITS.fullmatch(lengths[0])):
             self._problem = "a length that has two readings"
+        if interim and (codings or lengths not in ([], [b"0"])):
+            self._problem = "an interim answer with a body"  # RFC 9112 §6.1; to llhttp it may have one
         if status < 100 or (status == 101 and not self._websocket):
             self._problem = "a status that nobody asked for"
         if self._problem:
