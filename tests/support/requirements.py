@@ -23,7 +23,7 @@ def require(need: str, package: str) -> str: ...
 def require(need: bool, package: str) -> None: ...
 def require(need: str | bool, package: str) -> str | None:
     """Return the path of the tool `need`, or None for a condition that holds; else skip, or fail in CI."""
-    found = shutil.which(need) if isinstance(need, str) else need
+    found = _which(need) if isinstance(need, str) else need
     if found:
         return found if isinstance(found, str) else None
     if _in_ci():
@@ -33,8 +33,13 @@ def require(need: str | bool, package: str) -> str | None:
 
 def requires(need: str | bool, package: str) -> pytest.MarkDecorator:
     """A marker that skips like `require`.  In CI it lets the test run: what it lacks then fails it."""
-    missing = not (shutil.which(need) if isinstance(need, str) else need)
+    missing = not (_which(need) if isinstance(need, str) else need)
     return pytest.mark.skipif(missing and not _in_ci(), reason=_reason(package))
+
+
+def _which(tool: str) -> str | None:
+    """Also where Debian has what only root needs, which may not be on the path of whoever runs the tests."""
+    return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
 def _in_ci() -> bool:
