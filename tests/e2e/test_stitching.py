@@ -45,8 +45,8 @@ def test_two_devices_of_one_user_and_one_of_another(tmp_path: Path) -> None:
             phones = []
             for device, user in PHONES.items():
                 phones.append(phone(lab, edge, said, device, user))
-                # What front ends say of a user's two devices is told apart by time, and their clocks are known
-                # to half a second: the next one comes when this one is in.
+                # What front ends say of a user's two devices is told apart by time, and their clocks are
+                # known to half a second: the next one comes when this one is in.
                 wait_until(lambda: registered(reader) == len(phones), lambda: f"{reader.list()}", 60)
             for process in phones:
                 output, _ = process.communicate(timeout=60)
