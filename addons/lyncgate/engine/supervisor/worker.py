@@ -7,7 +7,6 @@ when the supervisor is gone.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -46,10 +45,6 @@ ORPHANED = 4
 log = logging.getLogger(__name__)
 
 
-# What a request makes is gone when it ends, without being looked for: the few circles may wait for a while.
-YOUNG_OBJECTS, GENERATIONS = 20_000, 20
-
-
 def run_worker(
     channel: Channel,
     policy: Policy,
@@ -59,7 +54,6 @@ def run_worker(
     scripts: tuple[Path, ...],
 ) -> int:
     """The exit status."""
-    gc.set_threshold(YOUNG_OBJECTS, GENERATIONS, GENERATIONS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_run(channel, policy, sockets, tickets, engine, scripts))
 
