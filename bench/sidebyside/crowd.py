@@ -39,12 +39,16 @@ class Crowd:
         self.seconds = 0.0  # that opening took
         self.lost: collections.Counter[str] = collections.Counter()
 
+    def _request(self, number: int) -> bytes:
+        user = f"user{number}"
+        target = documents.events(user) if self.polls else "/"
+        ticket = f"X-MS-WebTicket: {documents.ticket(user)}\r\n" if self.polls else ""
+        head = f"GET {target} HTTP/1.1\r\nHost: {WEB}\r\nUser-Agent: {documents.AGENT}\r\n{ticket}\r\n"
+        return head.encode()
+
     def open(self, count: int) -> None:
         began = time.monotonic()
         made, progress = 0, (0, time.monotonic())
-        target = documents.EVENTS if self.polls else "/"
-        ticket = f"X-MS-WebTicket: {documents.ticket('user')}\r\n" if self.polls else ""
-        request = f"GET {target} HTTP/1.1\r\nHost: {WEB}\r\nUser-Agent: {documents.AGENT}\r\n{ticket}\r\n"
 
         def done() -> bool:
             nonlocal made, progress
@@ -56,7 +60,7 @@ class Crowd:
                     self.lost[str(error)] += 1
                     continue
                 self.opening += 1
-                self.clients.add(Member(self, sock, request.encode()))
+                self.clients.add(Member(self, sock, self._request(made)))
             if self.settled != progress[0]:
                 progress = (self.settled, time.monotonic())
             stuck = time.monotonic() - progress[1] > PATIENCE

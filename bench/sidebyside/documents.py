@@ -6,6 +6,7 @@ The documents are made once, by the same code as the lab's; the origin only copi
 from __future__ import annotations
 
 import json
+import uuid
 
 from lyncgate.lync import autodiscover, mex, wstrust
 from lyncgate.lync.autodiscover import SipAccess
@@ -16,9 +17,6 @@ TICKET_PORT = f"{TICKETS}/WinNegotiate"
 ROOT = f"/?sipuri={{user}}@{DISCOVER.partition('.')[2]}"
 USER = "/Autodiscover/AutodiscoverService.svc/root/user"
 APPLICATIONS = "/ucwa/v1/applications"
-APPLICATION = f"{APPLICATIONS}/101"
-EVENTS = f"{APPLICATION}/events?ack=1&low=30&medium=5&timeout=1800"
-POLICIES = f"{APPLICATION}/policies"
 TICKET_HEADER = b"X-MS-WebTicket"
 IDENTITY = b"X-Bench-User"  # in answers: who the connection is
 
@@ -60,24 +58,44 @@ def ticket(user: str) -> str:
     return f"cwt={user}." + "AAEAAGFzc2VydGlvbg" * 12
 
 
-APPLICATION_REQUEST = (
-    b'{"UserAgent":"lyncgate-bench/1","EndpointId":"8f3c1f5e-52a3-4f0e-9d6c-0123456789ab","Culture":"en-US"}'
-)
+def whose(ticket: str) -> str:
+    """The user that a ticket was given to."""
+    return ticket.partition("=")[2].partition(".")[0]
+
+
+def application(user: str) -> str:
+    """Each user has an application of his own, as in a pool: what belongs to whom is told by it."""
+    return f"{APPLICATIONS}/{user}"
+
+
+def events(user: str, ack: int = 1, seconds: float = 1800) -> str:
+    """A poll that may hang for so long."""
+    return f"{application(user)}/events?ack={ack}&low=30&medium=5&timeout={seconds:.4g}"
+
+
+def policies(user: str) -> str:
+    return f"{application(user)}/policies"
+
+
+def application_request(user: str) -> bytes:
+    endpoint = uuid.uuid5(uuid.NAMESPACE_DNS, user)
+    return f'{{"UserAgent":"lyncgate-bench/1","EndpointId":"{endpoint}","Culture":"en-US"}}'.encode()
 
 
 def _links(**relations: str) -> dict[str, dict[str, str]]:
-    return {name: {"href": APPLICATION + path} for name, path in relations.items()}
+    return {name: {"href": application(_USER) + path} for name, path in relations.items()}
 
 
-APPLICATION_ANSWER = json.dumps(
+_USER = "\N{BULLET}"  # where the user's name belongs
+_APPLICATION = json.dumps(
     {
         "culture": "en-US",
         "userAgent": AGENT,
         "_links": _links(self="", policies="/policies", events="/events?ack=1", batch="/batch"),
         "_embedded": {
             "me": {
-                "name": "A User",
-                "uri": "sip:user@contoso.example",
+                "name": _USER,
+                "uri": f"sip:{_USER}@contoso.example",
                 "_links": _links(
                     self="/me",
                     makeMeAvailable="/me/makeMeAvailable",
@@ -91,8 +109,15 @@ APPLICATION_ANSWER = json.dumps(
             },
         },
         "rel": "application",
-    }
-).encode()
+    },
+    ensure_ascii=False,
+)
+
+
+def application_answer(user: str) -> bytes:
+    return _APPLICATION.replace(_USER, user).encode()
+
+
 POLICIES_ANSWER = (
     b'{"simultaneousRingNumberMatch":"Disabled","emergencyDialMask":"911","emergencyDialString":"911",'
     b'"emergencyNumbers":"911","htmlMessaging":"Enabled","photos":"Enabled","rel":"policies"}'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import random
 import time
 from collections.abc import Callable
@@ -59,7 +60,7 @@ class Mix(Storm):
         for _ in range(KEPT):
             self.open_kept()
         for number in range(self.rates.polls):
-            self.loop.later(number * 0.01, self.open_poll)  # not all at once
+            self.loop.later(number * 0.01, functools.partial(self.open_poll, number))  # not all at once
         self._tick()
 
     def stop(self) -> None:
@@ -73,10 +74,10 @@ class Mix(Storm):
     # Called by the connections -----------------------------------------------------------------
 
     def open_kept(self) -> None:
-        self._open("kept", lambda: Asker(self))
+        self._open("kept", lambda: Asker(self), self.open_kept)
 
-    def open_poll(self) -> None:
-        self._open("poll", lambda: Poller(self))
+    def open_poll(self, number: int) -> None:
+        self._open("poll", lambda: Poller(self, number), functools.partial(self.open_poll, number))
 
     def joined(self, client: Client) -> None:
         self._everyone.add(client)
@@ -106,14 +107,14 @@ class Mix(Storm):
 
     # Its own -----------------------------------------------------------------------------------
 
-    def _open(self, what: str, make: Callable[[], Client]) -> None:
+    def _open(self, what: str, make: Callable[[], Client], again: Callable[[], None]) -> None:
         if self.ending:
             return
         try:
             make()
         except OSError as error:
             self.failures[f"{what}: {error}"] += 1
-            self.loop.later(RETRY, self.open_poll if what == "poll" else self.open_kept)
+            self.loop.later(RETRY, again)
 
     def _tick(self) -> None:
         if self.ending:
@@ -208,7 +209,15 @@ class Asker(_Visitor):
 
 
 class Poller(_Visitor):
-    """Poll after poll; now and then it leaves in the middle of one, and another comes."""
+    """Poll after poll of one user; now and then he leaves in the middle of one, and comes back."""
+
+    def __init__(self, mix: Mix, number: int) -> None:
+        user = f"poller{number}"
+        self._user = user
+        self._ticket = f"X-MS-WebTicket: {documents.ticket(user)}\r\n"
+        self._ack = 0
+        self._comes_back = functools.partial(mix.open_poll, number)
+        super().__init__(mix)
 
     def opened(self) -> None:
         self._poll()
@@ -216,16 +225,17 @@ class Poller(_Visitor):
     def got(self, answer: Answer) -> None:
         _count(self.mix, "poll", answer)
         if answer.last:
-            self.part(self.mix.open_poll)
+            self.part(self._comes_back)
         else:
             self._poll()
 
     def gone(self, why: str) -> None:
-        self.mix.left(self, why, self.mix.open_poll)
+        self.mix.left(self, why, self._comes_back)
 
     def _poll(self) -> None:
+        self._ack += 1
         seconds = random.uniform(0.2, 1.0) * self.mix.rates.longest
-        self.write(_request(documents.EVENTS.replace("timeout=1800", f"timeout={seconds:.1f}"), TICKET))
+        self.write(_request(documents.events(self._user, self._ack, seconds), self._ticket))
         if random.random() < ABANDONED:
             self.mix.loop.later(seconds / 2, self._abandon)
 
@@ -233,7 +243,7 @@ class Poller(_Visitor):
         if not self.over:
             self.close()
             self.mix.done["abandoned poll"] += 1
-            self.mix.left(self, None, self.mix.open_poll)
+            self.mix.left(self, None, self._comes_back)
 
 
 class Once(_Visitor):
@@ -252,9 +262,6 @@ class Once(_Visitor):
     def gone(self, why: str) -> None:
         self.mix.owed -= not self._served
         self.mix.left(self, None if self._served else why, None)
-
-
-TICKET = f"X-MS-WebTicket: {documents.ticket('user')}\r\n"
 
 
 def _request(target: str, headers: str = "") -> bytes:

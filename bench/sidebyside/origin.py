@@ -74,7 +74,7 @@ def answer(status: int, kind: bytes, body: bytes, headers: bytes = b"") -> bytes
     ) + body
 
 
-EVENT = answer(200, JSON, b'{"_links":{"next":{"href":"/ucwa/v1/applications/101/events?ack=2"}}}')
+EVENT = answer(200, JSON, b'{"_links":{"next":{"href":"events?ack=2"}}}')
 
 
 class Visit(Connection):
@@ -172,8 +172,8 @@ class Visit(Connection):
         if path == documents.APPLICATIONS.encode() and method == b"POST":
             if not self._ticket:
                 return self._canned.no_ticket
-            return self._told(201, JSON, documents.APPLICATION_ANSWER)
-        if path == documents.POLICIES.encode():
+            return self._told(201, JSON, documents.application_answer(documents.whose(self._ticket.decode())))
+        if path.endswith(b"/policies"):
             return self._told(200, JSON, documents.POLICIES_ANSWER)
         if path in (b"/", ROOT):  # lyncgate forwards to where the service is, others what was asked
             if not query.startswith(b"sipuri"):

@@ -61,9 +61,9 @@ def sign_in(user: str) -> Steps:
     proof = documents.TICKET_HEADER + b": " + ticket.encode() + b"\r\n"
     _own(user, _expect(200, (yield _web("GET", documents.USER, _ACCEPT + proof))))
     json = b"Content-Type: application/json\r\n" + proof
-    created = yield _web("POST", documents.APPLICATIONS, json, documents.APPLICATION_REQUEST)
+    created = yield _web("POST", documents.APPLICATIONS, json, documents.application_request(user))
     _own(user, _expect(201, created))
-    _own(user, _expect(200, (yield _web("GET", documents.POLICIES, proof))))
+    _own(user, _expect(200, (yield _web("GET", documents.policies(user), proof))))
 
 
 def _web(method: str, target: str, headers: bytes = b"", body: bytes = b"") -> Ask:

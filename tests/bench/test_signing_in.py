@@ -144,7 +144,7 @@ def test_a_proof_on_another_connection_than_its_challenge_is_refused(ports: tupl
 
 
 def test_a_connection_is_who_signed_in_on_it_and_no_other_is(ports: tuple[int, int]) -> None:
-    asked = f"GET {documents.POLICIES} HTTP/1.1\r\nHost: {certificates.WEB}\r\n\r\n".encode()
+    asked = f"GET {documents.policies('alice')} HTTP/1.1\r\nHost: {certificates.WEB}\r\n\r\n".encode()
     with contextlib.closing(Talk(ports[0])) as one, contextlib.closing(Talk(ports[0])) as other:
         assert who(one.ask(asked)) == b"-"
         signed = one.ask(ticket_request(ntlm.authenticate("alice", one.challenged())))
