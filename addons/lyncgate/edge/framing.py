@@ -81,6 +81,9 @@ END_OF_HEAD = len("\r\n")
 STAND_IN = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
 
 
+_NO_ONES = httptools.HttpRequestParser(None)  # tells nobody
+
+
 class Framing:
     """Follows one client connection. After a fault it must not be fed again. A subclass hears of each message
     by `head`, `chunk` and `end`; `url` and `fields` are the message's in `head`, its trailers in `end`."""
@@ -127,6 +130,10 @@ class Framing:
             if self._unfinished > self._limits.head:
                 return Fault.HEAD_TOO_LARGE
         return self._fault
+
+    def close(self) -> None:
+        """Nothing follows: the parser, which holds this, goes."""
+        self._parser = _NO_ONES
 
     # For whoever carries the message.
 

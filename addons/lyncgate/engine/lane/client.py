@@ -321,7 +321,8 @@ class ClientConnection:
         self._gone()
 
     def _gone(self) -> None:
-        self._deadline.cancel()
+        self._deadline.end()
+        self._reader.close()
         for upstream in tuple(self._private.values()):
             upstream.close()
         self._private.clear()

@@ -10,6 +10,9 @@ from collections.abc import Callable
 NEVER = math.inf
 
 
+def _nothing() -> None: ...
+
+
 class Deadline:
     """Calls back once `due` (monotonic seconds) has passed."""
 
@@ -47,7 +50,9 @@ class Deadline:
         """For now there is no limit. The timer stays, and finds that out."""
         self.due = NEVER
 
-    def cancel(self) -> None:
+    def end(self) -> None:
+        """For good. It lets go of whoever was to be called."""
+        self._call = _nothing
         self.due = self._wakes = NEVER
         if self._timer is not None:
             self._timer.cancel()

@@ -36,6 +36,9 @@ class Head(NamedTuple):
     closes: bool  # the member will close the connection
 
 
+_NO_ONES = httptools.HttpResponseParser(None)  # tells nobody
+
+
 class ResponseReader:
     def __init__(self) -> None:
         self._renew = True
@@ -119,6 +122,10 @@ class ResponseReader:
             self.complete = True
             self._awaiting = False
         return self.complete
+
+    def close(self) -> None:
+        """Nothing follows. What has come stays; the parser, which holds this reader, goes."""
+        self._parser = _NO_ONES
 
     def taken(self) -> bytes:
         """What has come of the body since the last call."""

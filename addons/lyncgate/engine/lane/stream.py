@@ -16,7 +16,7 @@ import sys
 import termios
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from lyncgate.engine.tls.readahead import read_ahead
 from lyncgate.engine.tls.resumption import KeptSession
@@ -47,6 +47,23 @@ class Owner(Protocol):
         """Whatever waited to be sent has been."""
 
 
+class _Nobody:
+    """Owns what is closed."""
+
+    def ready(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def lost(self, error: Exception | None) -> None: ...
+    def drained(self) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
+def _closed(_: object) -> Any:
+    raise OSError(errno.EBADF, "closed")
+
+
 class Stream:
     """`waiting`: bytes that the socket would not take yet. `sent`, `got`: bytes ever, for progress."""
 
@@ -62,7 +79,7 @@ class Stream:
         # In TLS OpenSSL's own: what Python's ssl puts around them takes as long as all of ours.
         self._recv: Callable[[int], bytes] = sock.recv
         self._send: Callable[[bytes | memoryview], int] = sock.send
-        self._owner = owner
+        self._owner: Owner = owner
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
         self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
@@ -339,7 +356,7 @@ class Stream:
         """Close now; what the kernel has still goes out."""
         if not self.closed:
             self._detach()
-            self._sock.close()
+            self._release()
 
     def _detach(self) -> None:
         self.closed = True
@@ -363,4 +380,11 @@ class Stream:
             try:
                 self._owner.lost(error)  # who may look at what the peer showed
             finally:
-                self._sock.close()
+                self._release()
+
+    def _release(self) -> None:
+        """Close the socket and let go of who owned it: a connection that holds itself in a circle stays, with
+        all of OpenSSL's memory, until the garbage collector has gone round."""
+        self._sock.close()
+        self._owner = _NOBODY
+        self._recv = self._send = _closed

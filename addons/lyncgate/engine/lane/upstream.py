@@ -113,7 +113,7 @@ class Upstream:
             self.lost(NotWhoWasWantedError())
             return
         relay.reached(Phase.UPSTREAM_TLS if self._secure else Phase.CONNECT, took)
-        self._deadline.cancel()
+        self._deadline.put_off()
         self.established = True
         stream.read()
         relay.use(self)
@@ -247,7 +247,8 @@ class Upstream:
         if self.closed:
             return
         self.closed = True
-        self._deadline.cancel()
+        self._deadline.end()
+        self.reader.close()
         if self.stream is not None:
             self.stream.close()
         self._upstreams.gone(self)
