@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ from typing import Any
 from lyncgate.edge import client as edge_client
 from lyncgate.edge.flows import Flows
 from lyncgate.edge.state import EdgeState
+from lyncgate.engine.lane.client import ClientConnection
+from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.scripted import ScriptedRelay
+from lyncgate.engine.lane.stream import Stream
+from lyncgate.engine.lane.upstream import Upstream
 from lyncgate.engine.master import Engine
 from lyncgate.engine.serve import Running, running_edge
 from lyncgate.policy.load import Loaded
@@ -187,6 +193,7 @@ class EdgeUnderTest:
         assert not flows._latest
         assert self.metric("lyncgate_polls_held") == 0
         assert self.metric("lyncgate_connections") == 0
+        assert not (left := _in_circles()), f"closed, and waiting for the garbage collector: {left}"
 
 
 @contextlib.asynccontextmanager
@@ -203,7 +210,7 @@ async def edge(
             records.append(event)
 
     path = path or certificates.directory() / "rules.yaml"
-    with no_crash():
+    with no_crash(), no_collector():
         loaded = Loaded(rules, ())
         async with running_edge(path, loaded, tell, engine=engine or ENGINE, scripts=scripts) as running:
             under_test = EdgeUnderTest(running, records, events)
@@ -216,6 +223,32 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 (mitmproxy tells nobody)
             await asyncio.sleep(0.002)
+
+
+@contextlib.contextmanager
+def no_collector() -> Iterator[None]:
+    """For as long as it lasts the garbage collector does not run, so that what needs it shows."""
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _in_circles() -> list[str]:
+    """What connections of the lane have left that are gone: OpenSSL's memory with each."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        if any(isinstance(one, ScriptedRelay) for one in gc.garbage):
+            return []  # mitmproxy's flows and layers are circles
+        kept = (ClientConnection, Upstream, Stream, Relay)
+        return [type(one).__name__ for one in gc.garbage if isinstance(one, kept)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
 
 
 @contextlib.contextmanager

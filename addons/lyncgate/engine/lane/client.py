@@ -321,6 +321,7 @@ class ClientConnection:
         self._gone()
 
     def _gone(self) -> None:
+        self._greeting = self.relay = None
         self._deadline.end()
         self._reader.close()
         for upstream in tuple(self._private.values()):
