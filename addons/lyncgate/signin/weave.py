@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator
 from lyncgate.signin.attempt import Attempt
 from lyncgate.signin.attempts import put_together_again
 from lyncgate.signin.clocks import SAMPLES, estimate
+from lyncgate.signin.division import divide
 from lyncgate.signin.events import DnsQuery, Event, TraceLine
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.loose import Loose
 from lyncgate.signin.people import People, local, plain
 from lyncgate.signin.story import Joined
 from lyncgate.signin.strands import Key, Strand, personal, strand, strands
-
-_KINDS = ("application", "dialog", "ticket", "connection")  # the surest first
 
 
 @dataclasses.dataclass(slots=True)
@@ -364,7 +363,7 @@ class Weave:
         elif len(everyone) <= 1:
             yield from self._of_person(everyone.pop() if everyone else None, timed)
         else:
-            persons = _divide(timed, persons, self._shared)
+            persons = divide(timed, persons, self._shared)
             for person in sorted({person for person in persons.values() if person is not None}):
                 yield from strands(person, [p for p in timed if persons[p[1].id] == person], self._shared)
 
@@ -393,49 +392,6 @@ def is_complete(event: Event) -> bool:
     if isinstance(event, TraceLine):
         return True
     return (event.outcome if isinstance(event, Exchange) else event.seconds) is not None
-
-
-def _divide(
-    timed: list[tuple[float, Event]], said: dict[str, str | None], shared: set[Key]
-) -> dict[str, str | None]:
-    """Several people, tied by events that don't say who: event id → whose it is. Whom it names as user; else
-    to whom its surest keys lead; else whom its account is taken for; else whose event is nearest in time."""
-    persons = {event.id: event.keys.user for _, event in timed}
-    _spread(timed, persons, shared)
-    if None in persons.values():
-        persons = {id: person or said[id] for id, person in persons.items()}
-        _spread(timed, persons, shared)
-    known = [(at, person) for at, event in timed if (person := persons[event.id]) is not None]
-    for at, event in timed:
-        if persons[event.id] is None:
-            persons[event.id] = min(known, key=lambda one: (abs(one[0] - at), one[0]))[1]
-    return persons
-
-
-def _spread(timed: list[tuple[float, Event]], persons: dict[str, str | None], shared: set[Key]) -> None:
-    """Gives events of nobody to whom their keys lead, the surest kind of key first, as far as that goes."""
-    nameless = [event for _, event in timed if persons[event.id] is None]
-    keys_of = {event.id: personal(event) for _, event in timed} if nameless else {}
-    grew = True
-    while nameless and grew:
-        grew = False
-        for kind in _KINDS:
-            claims: dict[Key, set[str]] = {}
-            for _, event in timed:
-                if (person := persons[event.id]) is not None:
-                    for key in keys_of[event.id]:
-                        if key[0] == kind and key not in shared:
-                            claims.setdefault(key, set()).add(person)
-            found: dict[str, str] = {}
-            for event in nameless:
-                by = [claims[key] for key in keys_of[event.id] if key in claims]
-                if by and len(only := set.union(*by)) == 1:
-                    found[event.id] = next(iter(only))
-            if found:
-                persons.update(found)
-                nameless = [event for event in nameless if event.id not in found]
-                grew = True
-                break
 
 
 def weave(events: Iterable[Event]) -> Weave:
