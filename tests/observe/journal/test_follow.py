@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +65,35 @@ def test_a_dns_log_as_it_grows(path: Path, dns: Path, following: Told) -> None:
     wait_until(lambda: len(queries(path)) == 2, lambda: queries(path))
     assert queries(path) == ["host1.contoso.example", "host3.contoso.example"]
     assert following.written == 2
+
+
+def test_nothing_is_lost_until_the_thread_comes_to_a_file(path: Path, dns: Path, tmp_path: Path) -> None:
+    """It looks a moment after the journal is opened, or has other rules: on a busy machine much later."""
+    other = tmp_path / "other.log"
+    for file in (dns, other):
+        write(file, query(0))
+    with journal(path, follow=(Followed(FollowedKind.DNS, str(dns)),)) as (made, _):
+        write(dns, query(1))
+        wait_until(lambda: queries(path) == ["host1.contoso.example"], lambda: queries(path))
+        made.adopt(Journal(str(path), follow=(Followed(FollowedKind.DNS, str(other)),)))
+        write(other, query(2))
+        wait_until(lambda: len(queries(path)) == 2, lambda: queries(path))
+        assert queries(path) == ["host1.contoso.example", "host2.contoso.example"]
+
+
+def test_nothing_is_lost_while_the_journal_is_locked(
+    path: Path, dns: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dns.touch()
+    with journal(path) as (made, _):
+        assert made.flush()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as locking:
+            locking.execute("BEGIN IMMEDIATE")
+            made.adopt(Journal(str(path), follow=(Followed(FollowedKind.DNS, str(dns)),)))
+            wait_until(lambda: "is locked" in caplog.text, lambda: caplog.text)
+            write(dns, query(1))
+            locking.execute("ROLLBACK")
+        wait_until(lambda: queries(path) == ["host1.contoso.example"], lambda: queries(path))
 
 
 def test_a_restart_goes_on_where_it_was_and_nothing_is_told_twice(path: Path, dns: Path) -> None:
