@@ -76,8 +76,13 @@ def phone(lab: Lab, edge: Edge, said: dict, device: str, user: str) -> subproces
 
 
 def registered(reader: Reader) -> int:
+    """Sign-ins that are, and of which a front end's trace says so as well: the edge knows it first."""
     found = [detail[0] for row in reader.list() if (detail := reader.detail(row.id)) is not None]
-    return sum(sign_in.stage(Stage.REGISTER).state is StageState.OK for sign_in in found)
+    return sum(
+        sign_in.stage(Stage.REGISTER).state is StageState.OK
+        and any(isinstance(event, SipMessage) for event in sign_in.events)
+        for sign_in in found
+    )
 
 
 def complete(reader: Reader) -> list[SignIn]:

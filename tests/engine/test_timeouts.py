@@ -24,6 +24,18 @@ async def took(ended: Coroutine[Any, Any, bytes]) -> tuple[bytes, float]:
     return await ended, loop.time() - started
 
 
+async def last(client: Client, data: bytes) -> bytes:
+    """What comes up to the end when `data` is the last that is sent."""
+    await client.send(data)
+    return await client.rest()
+
+
+async def arrived() -> None:
+    """What was sent has been read: the edge runs on this loop, and on a busy machine may come to it late."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def drip(client: Client, data: bytes, every: float) -> None:
     """Send byte by byte, as a slow loris does, until the edge has had enough."""
     for byte in data:
@@ -56,16 +68,14 @@ def test_a_slow_head_after_a_request() -> None:
         async with members(1) as origins, edge(policy(origins, head=0.3, idle=LONG, poll=LONG)) as it:
             async with it.http() as client:
                 assert (await client.ask(get())).status == 200
-                await client.send(get()[:20])
-                raw, seconds = await took(client.rest())
+                raw, seconds = await took(last(client, get()[:20]))
                 assert raw == EMPTY_408
                 assert seconds > 0.25
             async with it.http() as client:
-                await client.send(get() + get()[:20])
-                assert (await client.reply()).status == 200
-                raw, seconds = await took(client.rest())
-                assert raw == EMPTY_408
-                assert seconds > 0.2
+                raw, seconds = await took(last(client, get() + get()[:20]))
+                assert raw.startswith(b"HTTP/1.1 200 ")
+                assert raw.endswith(EMPTY_408)
+                assert seconds > 0.25
 
     asyncio.run(check())
 
@@ -74,9 +84,11 @@ def test_a_head_that_took_a_while_is_measured_from_its_first_byte() -> None:
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             await client.send(get()[:10])
+            await arrived()
             await asyncio.sleep(0.1)
             await client.send(get()[10:] + get()[:10])
             assert (await client.reply()).status == 200
+            await arrived()
             await asyncio.sleep(0.1)
             assert (await client.ask(get()[10:])).status == 200, "its head began behind the other request"
             for record in it.records:
@@ -90,15 +102,15 @@ def test_a_head_that_took_a_while_is_measured_from_its_first_byte() -> None:
 
 def test_the_next_request() -> None:
     async def check() -> None:
-        async with members(1) as origins, edge(policy(origins, idle=0.3, head=LONG, poll=LONG)) as it:
+        async with members(1) as origins, edge(policy(origins, idle=0.6, head=LONG, poll=LONG)) as it:
             async with it.http() as client:
                 raw, seconds = await took(client.rest())
                 assert raw == b"", "nobody asked, nobody is answered"
-                assert 0.25 < seconds < 3
+                assert 0.4 < seconds < 3
             async with it.http() as client:
                 for _ in range(4):
                     assert (await client.ask(get())).status == 200
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.2)
                 raw, seconds = await took(client.rest())
                 assert raw == b""
                 assert seconds > 0.1
@@ -125,8 +137,8 @@ def test_a_body_that_stalls() -> None:
 
             origins[0].answers(read, streaming=True)
             async with it.http() as client:
-                await client.send(get("/", "Content-Length: 100", method="POST") + b"half")
-                raw, seconds = await took(client.rest())
+                request = get("/", "Content-Length: 100", method="POST") + b"half"
+                raw, seconds = await took(last(client, request))
                 assert raw == EMPTY_408
                 assert seconds > 0.25
             assert await asyncio.wait_for(gone, PATIENCE) in (b"half", b"")
@@ -140,11 +152,11 @@ def test_a_body_that_moves_is_left_alone() -> None:
     async def check() -> None:
         async with (
             members(1) as origins,
-            edge(policy(origins, body=0.3, rate=10, idle=0.3, head=0.3)) as it,
+            edge(policy(origins, body=0.8, rate=5, idle=0.8, head=0.8)) as it,
             it.http() as client,
         ):
             await client.send(get("/", "Content-Length: 10", method="POST"))
-            await drip(client, b"0123456789", 0.06)
+            await drip(client, b"0123456789", 0.1)
             assert (await client.reply()).status == 200
             assert origins[0].requests[0].body == b"0123456789"
 
@@ -154,7 +166,7 @@ def test_a_body_that_moves_is_left_alone() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_silent_member(method: str) -> None:
     async def check() -> None:
-        async with members(1) as origins, edge(policy(origins, poll=0.3, idle=0.1, head=0.1)) as it:
+        async with members(1) as origins, edge(policy(origins, poll=0.8, idle=0.4, head=0.4)) as it:
             gone: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
             async def silent(_: Any, peer: Any) -> None:
@@ -162,10 +174,9 @@ def test_a_silent_member(method: str) -> None:
 
             origins[0].answers(silent)
             async with it.http() as client:
-                await client.send(get("/", "Content-Length: 0", method=method))
-                raw, seconds = await took(client.rest())
+                raw, seconds = await took(last(client, get("/", "Content-Length: 0", method=method)))
                 assert raw == EMPTY_504
-                assert 0.25 < seconds < 3
+                assert 0.7 < seconds < 4
             assert await asyncio.wait_for(gone, PATIENCE) == b""
             record = await it.record()
             assert (record.outcome, record.status) == (Outcome.UPSTREAM_TIMEOUT, 504)
@@ -196,12 +207,12 @@ def test_a_member_that_falls_silent_in_mid_answer() -> None:
 
 def test_an_answer_that_moves_is_left_alone() -> None:
     async def check() -> None:
-        async with members(1) as origins, edge(policy(origins, poll=0.3, idle=0.1, head=0.1)) as it:
+        async with members(1) as origins, edge(policy(origins, poll=0.8, idle=0.4, head=0.4)) as it:
 
             async def slowly(_: Any, peer: Any) -> None:
                 await peer.send(OK[:-2].replace(b"Length: 2", b"Length: 10"))
                 for byte in b"0123456789":
-                    await asyncio.sleep(0.06)
+                    await asyncio.sleep(0.1)
                     await peer.send(bytes([byte]))
 
             origins[0].answers(slowly)
@@ -216,7 +227,7 @@ def test_polls_are_counted_up_and_down() -> None:
     poll = get("/ucwa/oauth/v1/applications/1/events?ack=1")
 
     async def check() -> None:
-        async with members(1) as origins, edge(policy(origins, idle=0.1, head=0.1)) as it:
+        async with members(1) as origins, edge(policy(origins, idle=0.4, head=0.4)) as it:
             let_go = asyncio.Event()
 
             async def wait(_: Any, peer: Any) -> None:
@@ -229,7 +240,7 @@ def test_polls_are_counted_up_and_down() -> None:
                 await two.send(poll)
                 await origins[0].received(2)
                 assert it.metric("lyncgate_polls_held") == 2
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.6)
                 await one.abort()
                 await until(lambda: it.metric("lyncgate_polls_held") == 1)
                 let_go.set()

@@ -17,12 +17,13 @@ from lyncgate.lync.stages import Stage
 
 class Wp75(McxDevice):
     """MCX, certificate, push; without a push service it polls. `awake`: seconds for which it is left to run
-    after a push (our guess)."""
+    after a push (our guess); `asleep`: it waits for one at this moment."""
 
     name = "wp75"
     agent = "lyncgate-phone/1 (MCX WindowsPhone)"
     kind = "WindowsPhone"
     awake = 15.0
+    asleep = False
 
     _channel: PushChannel | None = None
 
@@ -48,12 +49,20 @@ class Wp75(McxDevice):
         while True:
             with self.waiting():
                 async with self.record.step(Stage.NOTIFICATIONS, "push", None, poll=True) as step:
-                    step.detail = " ".join(str(value) for value in (await self._channel.next()).values())
+                    told = await self._sleep(self._channel)
+                    step.detail = " ".join(str(value) for value in told.values())
             try:
                 async with asyncio.timeout(self.awake):
                     await self._poll()
             except TimeoutError:
                 await self.line.close(lane="poll")  # the poll before has told it already
+
+    async def _sleep(self, channel: PushChannel) -> dict[str, object]:
+        self.asleep = True
+        try:
+            return await channel.next()
+        finally:
+            self.asleep = False
 
     async def close(self) -> None:
         """Close all connections, that to the push service too."""

@@ -1,12 +1,15 @@
 """Files that others write, read as they grow: a DNS server's log, traces of front ends.
 
 How far each was read stands in the journal, so that a restart goes on there, and another writer that
-takes over as well. Of a trace's record that was cut by a restart the rest is lost.
+takes over as well. A file of which it has nothing is read from where it ended when it was asked for: the
+thread may come to it much later, on a busy machine or when the journal is locked. Of a trace's record that
+was cut by a restart the rest is lost.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -33,12 +36,12 @@ class LineReader(Protocol):
 
 
 class FollowedFile:
-    """One of them."""
+    """One of them. `position`: what the journal has; `begun`: where to begin if it has none."""
 
-    def __init__(self, rules: Followed, hasher: Hasher, position: str | None) -> None:
+    def __init__(self, rules: Followed, hasher: Hasher, position: str | None, begun: str | None) -> None:
         self.rules = rules
         self.key = key_of(rules)
-        self._tail = Tail(Path(rules.path), position)
+        self._tail = Tail(Path(rules.path), begun if position is None else position)
         self._reader: LineReader = (
             DnsLogReader(hasher, Path(rules.path).stem)
             if rules.kind is FollowedKind.DNS
@@ -98,6 +101,17 @@ class Following:
     def __init__(self, hasher: Hasher) -> None:
         self._hasher = hasher
         self._files: dict[Followed, FollowedFile] = {}
+        self._begun: dict[str, str | None] = {}  # by key; until the journal has a place
+
+    def begin(self, wanted: tuple[Followed, ...]) -> None:
+        """What is written to them from now on is to be read, unless the journal has a place. Any thread."""
+        for rules in wanted:
+            if key_of(rules) not in self._begun:
+                tail = Tail(Path(rules.path), None)
+                with contextlib.suppress(OSError):  # told when it is read
+                    tail.begin()
+                    self._begun[key_of(rules)] = tail.position
+                tail.close()
 
     def files(
         self, wanted: tuple[Followed, ...], position: Callable[[str], str | None]
@@ -105,9 +119,14 @@ class Following:
         """Those that are `wanted` now. `position`: how far a file was read, by its key."""
         for rules in self._files.keys() - set(wanted):
             self._files.pop(rules).close()
+            self._begun.pop(key_of(rules), None)
         for rules in wanted:
+            key = key_of(rules)
             if rules not in self._files:
-                self._files[rules] = FollowedFile(rules, self._hasher, position(key_of(rules)))
+                known = position(key)
+                self._files[rules] = FollowedFile(rules, self._hasher, known, self._begun.get(key))
+            if self._files[rules].saved:
+                self._begun.pop(key, None)
         return tuple(self._files.values())
 
     def stop(self) -> None:

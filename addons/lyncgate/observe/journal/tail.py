@@ -47,6 +47,11 @@ class Tail:
             return []
         return self._split(data)
 
+    def begin(self) -> None:
+        """Take the place now where the first `lines` would begin. Raises OSError as that does."""
+        if self._file is None:
+            self._open()
+
     @property
     def position(self) -> str | None:
         """Where the next line begins, as text; None: nothing was read yet."""

@@ -84,6 +84,7 @@ class Journal:
         # The thread's own.
         self._stitcher = Stitcher(observer)
         self._following = Following(self.hasher)
+        self._begin_to_follow(rules)
         self._batch: list[tuple[Event, str]] = []
         self._batch_since: float | None = None
         self._retry_at = 0.0  # monotonic
@@ -124,6 +125,7 @@ class Journal:
     def adopt(self, rules: policy.Journal) -> None:
         """Other bounds, or other files to follow."""
         self.require(rules)
+        self._begin_to_follow(rules)
         self._rules = rules
 
     def flush(self, timeout: float = 10.0) -> bool:
@@ -141,6 +143,12 @@ class Journal:
         self._thread.join(timeout)
         if left := len(self._batch) + len(self._events):
             self._observer.journal_dropped(Dropped.BUFFER, left)
+
+    def _begin_to_follow(self, rules: policy.Journal) -> None:
+        """Now, and not when the thread comes to it: who waits until we serve, or until a reload is done,
+        counts on all that is written after."""
+        if self._keeps:
+            self._following.begin(rules.follow)
 
     # -- the thread ------------------------------------------------------------------------------
 
