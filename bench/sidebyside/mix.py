@@ -1,7 +1,7 @@
 """What clients of an edge do all day, at a steady rate: the load of the soak, in one loop.
 
-Requests on kept connections, polls that are answered after a while and asked again, some of them abandoned,
-whole sign-ins with NTLM, and connections for one request each.
+Requests on kept connections, users who sign in and poll from then on, some of the polls abandoned, others who
+sign in with NTLM and leave, and connections for one request each.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sidebyside.storm import Phone, Storm
 TICK = 0.01  # seconds
 KEPT = 20  # connections for the requests
 ABANDONED = 0.1  # of the polls: the client is gone before the answer
+ARRIVALS = 10.0  # users a second who come to poll
 RETRY = 1.0  # seconds until a lost connection is made again
 
 
@@ -60,7 +61,7 @@ class Mix(Storm):
         for _ in range(KEPT):
             self.open_kept()
         for number in range(self.rates.polls):
-            self.loop.later(number * 0.01, functools.partial(self.open_poll, number))  # not all at once
+            self.loop.later(number / ARRIVALS, functools.partial(self.arrive, number))
         self._tick()
 
     def stop(self) -> None:
@@ -75,6 +76,10 @@ class Mix(Storm):
 
     def open_kept(self) -> None:
         self._open("kept", lambda: Asker(self), self.open_kept)
+
+    def arrive(self, number: int) -> None:
+        if not self.ending:
+            Arriving(self, number).begin()
 
     def open_poll(self, number: int) -> None:
         self._open("poll", lambda: Poller(self, number), functools.partial(self.open_poll, number))
@@ -208,11 +213,27 @@ class Asker(_Visitor):
             self.mix.left(self, None, self.mix.open_kept)
 
 
+class Arriving(Phone):
+    """A user who signs in to stay."""
+
+    def __init__(self, mix: Mix, number: int) -> None:
+        super().__init__(mix, _poller(number))
+        self._mix = mix
+        self._number = number
+
+    def signed_in(self) -> None:
+        self._mix.open_poll(self._number)
+
+    def fail(self, why: str) -> None:
+        super().fail(why)
+        self._mix.loop.later(RETRY, functools.partial(self._mix.arrive, self._number))
+
+
 class Poller(_Visitor):
     """Poll after poll of one user; now and then he leaves in the middle of one, and comes back."""
 
     def __init__(self, mix: Mix, number: int) -> None:
-        user = f"poller{number}"
+        user = _poller(number)
         self._user = user
         self._ticket = f"X-MS-WebTicket: {documents.ticket(user)}\r\n"
         self._ack = 0
@@ -262,6 +283,10 @@ class Once(_Visitor):
     def gone(self, why: str) -> None:
         self.mix.owed -= not self._served
         self.mix.left(self, None if self._served else why, None)
+
+
+def _poller(number: int) -> str:
+    return f"poller{number}"
 
 
 def _request(target: str, headers: str = "") -> bytes:

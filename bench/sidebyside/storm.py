@@ -86,6 +86,9 @@ class Phone:
         self._storm.failures[f"{self._line}: {why}"] += 1
         self._end()
 
+    def signed_in(self) -> None:
+        """What comes then; in a storm, nothing."""
+
     def stop(self) -> None:
         """It is nobody's failure."""
         self._end()
@@ -106,6 +109,7 @@ class Phone:
         except StopIteration:
             self._storm.took.append(time.monotonic() - self.began)
             self._end()
+            self.signed_in()
         except StrangerError as error:
             self._storm.strangers += 1
             self.fail(str(error).partition(",")[0][:40])

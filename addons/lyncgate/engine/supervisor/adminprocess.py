@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from lyncgate.engine.loop import new_loop
 from lyncgate.engine.master import StartError
+from lyncgate.engine.memory import give_back_now_and_then
 from lyncgate.engine.reload import Reloader
 from lyncgate.engine.supervisor.channel import Channel
 from lyncgate.engine.supervisor.keeping import Keeper
@@ -92,10 +93,12 @@ class AdminProcess:
             admin.start_on([listening])
         watching = loop.create_task(self._reloader.watch(), name="watch rules")
         telling = loop.create_task(self._tell(), name="tell counts")
+        giving = loop.create_task(give_back_now_and_then(), name="give back memory")
         self._link.send(Ready())
         await self._end.wait()
         watching.cancel()
         telling.cancel()
+        giving.cancel()
         try:
             async with asyncio.timeout(LAST_ANSWERS):
                 await admin.stop()

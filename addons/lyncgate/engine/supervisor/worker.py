@@ -18,6 +18,7 @@ from OpenSSL import SSL
 from lyncgate.engine.body import EdgeBody, edge_body
 from lyncgate.engine.loop import new_loop
 from lyncgate.engine.master import Engine, StartError
+from lyncgate.engine.memory import give_back_now_and_then
 from lyncgate.engine.readiness import readiness
 from lyncgate.engine.sockets import Place, Sockets
 from lyncgate.engine.supervisor.channel import Channel
@@ -92,8 +93,10 @@ class _Worker:
                 self._body = body
                 self._link.send(Ready())
                 adopting = loop.create_task(self._adopt(body), name="adopt")
+                giving = loop.create_task(give_back_now_and_then(), name="give back memory")
                 await self._drain.wait()
                 adopting.cancel()
+                giving.cancel()
                 await body.stop()
         except StartError as error:
             self._link.send(Failed(str(error)))

@@ -1,0 +1,31 @@
+"""Memory that malloc has and nobody uses.
+
+OpenSSL takes 17 kB for each record that it reads or writes, and lets go of them at once. What malloc puts
+into one of those holes, and stays, makes it too small for the next record: holes of 15.9 kB gather for as
+long as a process runs. Their pages can be given back, which takes less than a millisecond for 50 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from collections.abc import Callable
+
+EVERY = 60.0  # seconds
+
+
+async def give_back_now_and_then() -> None:
+    """Does not end. Where the C library is another than glibc there is nothing to do."""
+    trim = _malloc_trim()
+    while trim is not None:
+        await asyncio.sleep(EVERY)
+        trim(0)
+
+
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return None
+    trim.argtypes, trim.restype = (ctypes.c_size_t,), ctypes.c_int
+    return lambda room: int(trim(room))
