@@ -1,5 +1,6 @@
 """Events as lines of JSON and back; a sign-in as a document."""
 
+import dataclasses
 import json
 import timeit
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from lyncgate.lync.stages import Stage
 from lyncgate.signin import codec
 from lyncgate.signin.events import Certificate, DnsQuery, Handshake, HandshakeOutcome, TraceLine
-from lyncgate.signin.exchange import Kind, Outcome, Phase
+from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.finding import Certainty, Evidence, Finding, Fix, Grade
 from lyncgate.signin.keys import Keys
@@ -29,12 +30,42 @@ EXCHANGE = exchange(
 )
 
 
+def to_the_nanosecond(event):
+    if not isinstance(event, Exchange):
+        return event
+    phases = {name: took and float(f"{took:.9f}") for name, took in event.phases.items()}
+    return dataclasses.replace(event, phases=phases)
+
+
 @given(events())
 def test_comes_back_as_it_was(event):
     line = codec.dumps(event)
     assert "\n" not in line
-    assert codec.loads(line) == event
+    assert codec.loads(line) == to_the_nanosecond(event)
     assert json.loads(line)["type"] == event.type
+
+
+@given(events())
+def test_what_is_written_by_hand_is_what_pydantic_writes(event):
+    plain = codec._ADAPTER.dump_python(event, mode="json", exclude_defaults=True)
+    if isinstance(event, Exchange):
+        plain["phases"] = to_the_nanosecond(event).phases
+    found = json.loads(codec.dumps(event))
+    assert {name: value for name, value in found.items() if value != {}} == {
+        name: value for name, value in (plain | {"type": event.type}).items() if value != {}
+    }
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_have(number):
+    odd = dataclasses.replace(EXCHANGE, started=number, phases={Phase.WAIT: number, Phase.TOTAL: 1e-7})
+    assert codec.loads(codec.dumps(odd)) == odd
+
+
+def test_times_of_today_come_back_exactly():
+    for tick in range(1000):
+        odd = dataclasses.replace(EXCHANGE, started=1789000000.25 + tick / 4194304)
+        assert codec.loads(codec.dumps(odd)) == odd
 
 
 def test_what_is_not_there_takes_no_room():

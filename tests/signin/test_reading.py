@@ -33,6 +33,11 @@ ASSERTION = (
 )
 
 
+def said(seen: Reading) -> tuple[object, ...]:
+    """All of it, to be compared."""
+    return seen.keys, seen.facts, seen.stage, seen.kind
+
+
 def fields(**values: str) -> list[tuple[bytes, bytes]]:
     return [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in values.items()]
 
@@ -524,7 +529,7 @@ def test_a_request_for_a_ticket_that_comes_again_is_read_as_before() -> None:
     """NTLM's three legs have the same body, which is kept from the first to the last."""
     body = TokenRequest("c1", COMPACT_TOKEN, f"https://{HOST}/", ((URI_CLAIM, "sip:Alice@contoso.example"),))
     first, again = (soap(TICKET_SERVICE, body.document()) for _ in range(2))
-    assert first == again
+    assert said(first) == said(again)
     assert (again.keys.user, again.facts.operation) == ("alice@contoso.example", "RequestSecurityToken")
     assert body.document() in kept
     elsewhere = soap(MCX, body.document())
@@ -558,5 +563,5 @@ def test_names_that_somebody_has_lowered_already_are_taken() -> None:
     ]
     request = RequestSeen(method="GET", scheme="https", host=HOST, path="/webticket/x")
     plainly, lowered = (read(HASHER, request, answer) for answer in answers)
-    assert plainly == lowered
+    assert said(plainly) == said(lowered)
     assert (lowered.facts.header_server, lowered.facts.title) == ("IIS", "T")

@@ -14,7 +14,6 @@ type Field = tuple[bytes, bytes]
 type Fields = Sequence[Field]
 
 
-@dataclasses.dataclass(slots=True)
 class RequestHead:
     """`target`: as it came. `fields`: as they came; once routed, as they go upstream. `names`: of those that
     came, in lower case. `valid`: False if the engine found the request malformed and fails it itself.
@@ -22,23 +21,40 @@ class RequestHead:
     members apart from the client's, so that `Connection: close` is none of the member's business. `login`: it
     carries NTLM or Negotiate."""
 
-    method: bytes
-    target: bytes
-    fields: Fields
-    names: Sequence[bytes]
-    valid: bool = True
-    websocket: bool = False
-    pooled: bool = False
-    login: bool = False
+    # By hand, as with whatever each request makes some of: what compiling makes of a dataclass's own takes
+    # several times as long.
+    __slots__ = ("fields", "login", "method", "names", "pooled", "target", "valid", "websocket")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        fields: Fields,
+        names: Sequence[bytes],
+        valid: bool = True,
+        websocket: bool = False,
+        pooled: bool = False,
+        login: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.names = names
+        self.valid = valid
+        self.websocket = websocket
+        self.pooled = pooled
+        self.login = login
 
 
-@dataclasses.dataclass(slots=True)
 class ResponseHead:
     """`fields`: as they came; then as they go to the client. `names`: of those that came, in lower case."""
 
-    status: int
-    fields: Fields
-    names: Sequence[bytes]
+    __slots__ = ("fields", "names", "status")
+
+    def __init__(self, status: int, fields: Fields, names: Sequence[bytes]) -> None:
+        self.status = status
+        self.fields = fields
+        self.names = names
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

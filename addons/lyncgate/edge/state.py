@@ -6,7 +6,6 @@ policy reference: requests already in transit keep the policy that decided them.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -25,30 +24,53 @@ if TYPE_CHECKING:
 Clock = Callable[[], float]
 
 
-@dataclasses.dataclass(eq=False, slots=True)
 class Transit:
-    """One request on its way. Times are of a monotonic clock, in seconds; None: that has not happened."""
+    """One request on its way. Times are of a monotonic clock, in seconds; None: that has not happened.
 
-    exchange: Exchange
-    decision: Decision
-    client: Client
-    listener: Listener | None
-    request: RequestHead
-    begun: float  # first byte of the head
-    head: float  # its last
-    connected_at: float | None = None
-    sent: float | None = None  # last byte of the request
-    answered: float | None = None  # first byte of the member's answer
-    answer: OwnAnswer | None = None  # the edge's own
-    response: ResponseHead | None = None
-    pool: PoolState | None = None
-    member: MemberState | None = None
-    tried: set[str] = dataclasses.field(default_factory=set)
-    trusted: bool = False  # the peer is a trusted proxy: its X-Forwarded-* are kept
-    failure: Outcome = Outcome.CONNECT_FAILED  # how the last connect failed, when one did
-    failed: Outcome | None = None  # why no whole response reached the client
-    upstream: str | None = None  # id of the connection that carries it
-    passing: Passing | None = None  # what is kept of it until it is read, see lyncgate.edge.story
+    `begun`, `head`: first and last byte of the head; `sent`: last byte of the request; `answered`: first byte
+    of the member's answer. `answer`: the edge's own. `trusted`: the peer is a trusted proxy, whose
+    X-Forwarded-* are kept. `failure`: how the last connect failed, when one did; `failed`: why no whole
+    response reached the client. `upstream`: id of the connection that carries it. `passing`: what is kept of
+    it until it is read, see lyncgate.edge.story."""
+
+    __slots__ = (
+        "answer", "answered", "begun", "client", "connected_at", "decision", "exchange", "failed", "failure",
+        "head", "listener", "member", "passing", "pool", "request", "response", "sent", "tried", "trusted",
+        "upstream",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        decision: Decision,
+        client: Client,
+        listener: Listener | None,
+        request: RequestHead,
+        begun: float,
+        head: float,
+        trusted: bool,
+    ) -> None:
+        self.exchange = exchange
+        self.decision = decision
+        self.client = client
+        self.listener = listener
+        self.request = request
+        self.begun = begun
+        self.head = head
+        self.trusted = trusted
+        self.connected_at: float | None = None
+        self.sent: float | None = None
+        self.answered: float | None = None
+        self.answer: OwnAnswer | None = None
+        self.response: ResponseHead | None = None
+        self.pool: PoolState | None = None
+        self.member: MemberState | None = None
+        self.tried: set[str] = set()
+        self.failure = Outcome.CONNECT_FAILED
+        self.failed: Outcome | None = None
+        self.upstream: str | None = None
+        self.passing: Passing | None = None
 
     def connected(self, now: float, upstream: str) -> None:
         """There is an upstream connection; one that was open already took neither connect nor TLS."""
@@ -99,17 +121,22 @@ class BodyStart:
             self.complete = len(chunk) <= room
 
 
-@dataclasses.dataclass(slots=True)
 class Passing:
     """A request and its answer on their way through, as they came; `names`: of the fields, in lower case.
     None: not wanted, or not there yet."""
 
-    request_fields: Fields
-    request_names: Sequence[bytes]
-    request_body: BodyStart | None
-    response_fields: Fields | None = None
-    response_names: Sequence[bytes] | None = None
-    response_body: BodyStart | None = None
+    __slots__ = (
+        "request_body", "request_fields", "request_names", "response_body", "response_fields",
+        "response_names",
+    )  # fmt: skip
+
+    def __init__(self, fields: Fields, names: Sequence[bytes], body: BodyStart | None) -> None:
+        self.request_fields = fields
+        self.request_names = names
+        self.request_body = body
+        self.response_fields: Fields | None = None
+        self.response_names: Sequence[bytes] | None = None
+        self.response_body: BodyStart | None = None
 
 
 class EdgeState:

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-import watchfiles
 from OpenSSL import SSL
 
 from lyncgate.engine.master import StartError
@@ -23,8 +22,11 @@ from lyncgate.policy.policy import Policy
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 1000  # milliseconds
-SETTLE = 200  # milliseconds without a further change before files are read
+LOOK_EVERY = 0.3  # seconds
+SETTLE = 0.2  # seconds without a further change before files are read
+MOST_SETTLES = 4  # files that change all the time are read all the same
+
+type Looks = tuple[tuple[Path, object], ...]
 
 
 class ReloadObserver(Protocol):
@@ -99,28 +101,28 @@ class Reloader:
     async def watch(self) -> None:
         """Reload whenever a file that the rules depend on changes. Runs until cancelled.
 
-        Folders are watched, not files: editors and Kubernetes replace files by renaming. They are looked at
-        now and then as well, for changes while a watch begins, and for file systems that tell nobody.
+        Files are looked at, a few times a second. The system could tell of changes, but of all in their
+        folders, and not on every file system; where a log or the journal lies beside rules.yaml, hearing of
+        what is written there took more of the processor than everything else that this process does.
         """
         seen = self._looks()
         if await self._is_old():
             await self.reload()
         while True:
-            files = self._watched
-            async for changes in watchfiles.awatch(
-                *_folders(files),
-                watch_filter=_Relevant(files),
-                debounce=SETTLE * 4,
-                step=SETTLE,
-                recursive=False,
-                rust_timeout=LOOK_EVERY,
-                yield_on_timeout=True,
-            ):
-                before, seen = seen, self._looks()
-                if changes or seen != before:
-                    await self.reload()
-                if self._watched != files:
-                    break  # other folders now
+            await asyncio.sleep(LOOK_EVERY)
+            found = self._looks()
+            if found != seen:
+                seen = await self._settled(found)
+                await self.reload()
+
+    async def _settled(self, found: Looks) -> Looks:
+        """How files look when nothing has changed for a while: they may be being written."""
+        for _ in range(MOST_SETTLES):
+            await asyncio.sleep(SETTLE)
+            before, found = found, self._looks()
+            if found == before:
+                break
+        return found
 
     async def _is_old(self) -> bool:
         """Whether the rules were changed after they were read and before anybody watched."""
@@ -130,9 +132,9 @@ class Reloader:
             return True
         return loaded.policy is None or loaded.policy.version != self._version
 
-    def _looks(self) -> tuple[object, ...]:
-        """Of each file what changes when it does."""
-        return tuple(map(_look, self._watched))
+    def _looks(self) -> Looks:
+        """Of each file what changes when it does, whether it is written or another one takes its place."""
+        return tuple([(file, _look(file)) for file in self._watched])
 
 
 def _look(file: Path) -> object:
@@ -140,21 +142,4 @@ def _look(file: Path) -> object:
         status = file.stat()
     except OSError as error:
         return error.errno
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _folders(files: tuple[Path, ...]) -> set[Path]:
-    """Where the files are named, and where links lead to."""
-    parents = {file.absolute().parent for file in files} | {file.resolve().parent for file in files}
-    return {parent for parent in parents if parent.is_dir()}
-
-
-class _Relevant:
-    """Changes to the files themselves, and to the `..data` link that Kubernetes turns."""
-
-    def __init__(self, files: tuple[Path, ...]) -> None:
-        self._names = {file.name for file in files}
-
-    def __call__(self, change: watchfiles.Change, path: str) -> bool:
-        name = Path(path).name
-        return name in self._names or name.startswith("..")
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 
 BUFFERED_RECORDS = 10_000  # about 5 MB of exchanges: a second or two of the fastest edge
-GATHER = 0.02  # seconds that a record may wait for company
+GATHER = 0.1  # seconds that a record may wait for company
 
 logger = logging.getLogger(__name__)
 

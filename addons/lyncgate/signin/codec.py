@@ -4,7 +4,8 @@
     loads(line)                   the same event again
     document(sign_in, findings)   what `lyncgate signin ID --json` prints, see docs/signin-json.md
 
-In a line, what has its default value is left out. A newer version's fields are passed over.
+In a line, what has its default value is left out, and durations are to the nanosecond. A newer version's
+fields are passed over.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lyncgate.signin.events import DnsQuery, Event, Handshake, SipMessage, Trace
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.story import SignIn, StageView
+from lyncgate.signin.written import line
 
 _ADAPTER: pydantic.TypeAdapter[Event] = pydantic.TypeAdapter(
     Annotated[Exchange | DnsQuery | Handshake | SipMessage | TraceLine, pydantic.Field(discriminator="type")],
@@ -30,6 +32,11 @@ _LAST_SECOND = 253402300799  # of the year 9999
 
 def dumps(event: Event) -> str:
     """One line of JSON. Halves of a surrogate pair, which are no text, become `?`."""
+    if isinstance(event, Exchange):
+        try:
+            return line(event)
+        except (ValueError, TypeError):  # whatever is not so simple
+            pass
     try:
         written = _ADAPTER.dump_json(event, exclude_defaults=True).decode()
     except ValueError:  # a text that is not Unicode
@@ -40,10 +47,10 @@ def dumps(event: Event) -> str:
     return f'{{"type":"{event.type}",{written[1:]}'
 
 
-def loads(line: str | bytes) -> Event:
+def loads(text: str | bytes) -> Event:
     """The event of a line that `dumps` wrote. Raises ValueError, which says what is wrong with it."""
     try:
-        return _ADAPTER.validate_json(line)
+        return _ADAPTER.validate_json(text)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"][1:])) or "line"  # the first is the event's type

@@ -34,7 +34,6 @@ from lyncgate.signin.seen import Fields, decoded, media_type
 from lyncgate.signin.seen import RequestSeen as RequestSeen  # explicit: others take them from here
 from lyncgate.signin.seen import ResponseSeen as ResponseSeen
 from lyncgate.signin.told import Told
-from lyncgate.signin.value import value
 
 AGENT_SHOWN = 128
 _ROOT = AUTODISCOVER_ROOT.lower()
@@ -46,14 +45,16 @@ _HTML = ("text/html", "application/xhtml+xml")
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
-@value(frozen=True, slots=True)
 class Reading:
     """What an exchange says. `stage`: None when it belongs to none."""
 
-    keys: Keys
-    facts: Facts
-    stage: Stage | None
-    kind: Kind
+    __slots__ = ("facts", "keys", "kind", "stage")
+
+    def __init__(self, keys: Keys, facts: Facts, stage: Stage | None, kind: Kind) -> None:
+        self.keys = keys
+        self.facts = facts
+        self.stage = stage
+        self.kind = kind
 
 
 def read(

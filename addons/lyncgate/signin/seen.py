@@ -6,12 +6,9 @@ They hold secrets. Nothing keeps them; what is kept is what reading makes of the
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import zlib
 from collections.abc import Sequence
-
-from lyncgate.signin.value import value
 
 HEAD_LIMIT = 64 * 1024  # bytes of a body that are worth keeping for a reading
 _INFLATED_LIMIT = 4 * HEAD_LIMIT  # bytes, of a compressed body
@@ -21,34 +18,59 @@ _LONGEST_TYPE = 128  # bytes of a Content-Type that is remembered
 type Headers = Sequence[tuple[bytes, bytes]]
 
 
-@value(frozen=True, slots=True, kw_only=True)
 class RequestSeen:
     """`path`: canonical, lower-case (`policy.paths.canonical`). `target`: as it came, with its query.
     `names`: of the headers, in lower case, from whoever has them. `body`: its first bytes, as they came;
-    `complete`: that is all of it."""
+    `complete`: that is all of it. Nobody changes it. Nothing prints it: a dataclass would."""
 
-    method: str
-    scheme: str
-    host: str
-    path: str
-    target: bytes = dataclasses.field(default=b"", repr=False)
-    headers: Headers = dataclasses.field(default=(), repr=False)
-    names: Sequence[bytes] | None = None
-    body: bytes = dataclasses.field(default=b"", repr=False)
-    complete: bool = True
+    __slots__ = ("body", "complete", "headers", "host", "method", "names", "path", "scheme", "target")
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        scheme: str,
+        host: str,
+        path: str,
+        target: bytes = b"",
+        headers: Headers = (),
+        names: Sequence[bytes] | None = None,
+        body: bytes = b"",
+        complete: bool = True,
+    ) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.host = host
+        self.path = path
+        self.target = target
+        self.headers = headers
+        self.names = names
+        self.body = body
+        self.complete = complete
 
 
-@value(frozen=True, slots=True, kw_only=True)
 class ResponseSeen:
     """`names`, `body`, `complete`: as in RequestSeen. `upstream`: id of the connection that it came by, if
     known."""
 
-    status: int
-    headers: Headers = dataclasses.field(default=(), repr=False)
-    names: Sequence[bytes] | None = None
-    body: bytes = dataclasses.field(default=b"", repr=False)
-    complete: bool = True
-    upstream: str | None = None
+    __slots__ = ("body", "complete", "headers", "names", "status", "upstream")
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        headers: Headers = (),
+        names: Sequence[bytes] | None = None,
+        body: bytes = b"",
+        complete: bool = True,
+        upstream: str | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.names = names
+        self.body = body
+        self.complete = complete
+        self.upstream = upstream
 
 
 class Fields:

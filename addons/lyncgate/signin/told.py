@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from lyncgate.lync.stages import Stage
@@ -16,27 +15,32 @@ _NAME_LIMIT = 128  # characters of an address, an account or an endpoint
 type Pairs = list[tuple[str, str]]
 
 
-@dataclasses.dataclass(slots=True, repr=False)
 class Told:
     """`facts`: fields of Facts that are as they shall be, and so are `links`. Other texts from outside go
     into the other attributes, which `to_facts` and `to_keys` bound and hash. `application`: id of a UCWA
     application or MCX session, in clear; `below`: the path below it; `stage`: the one that the bodies show,
     if they show one; `over`: they show that it is none."""
 
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
-    tickets: list[str] = dataclasses.field(default_factory=list)
-    application: str | None = None
-    below: str = ""
-    endpoint: str | None = None
-    user: str | None = None
-    account: str | None = None
-    authentication_urls: list[str] = dataclasses.field(default_factory=list)
-    links: tuple[tuple[str, str], ...] = ()
-    settings: Pairs = dataclasses.field(default_factory=list)
-    document: Document | None = None
-    stage: Stage | None = None
-    over: bool = False
-    poll: bool = False
+    __slots__ = (
+        "account", "application", "authentication_urls", "below", "document", "endpoint", "facts", "links",
+        "over", "poll", "settings", "stage", "tickets", "user",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        self.tickets: list[str] = []
+        self.application: str | None = None
+        self.below = ""
+        self.endpoint: str | None = None
+        self.user: str | None = None
+        self.account: str | None = None
+        self.authentication_urls: list[str] = []
+        self.links: tuple[tuple[str, str], ...] = ()
+        self.settings: Pairs = []
+        self.document: Document | None = None
+        self.stage: Stage | None = None
+        self.over = False
+        self.poll = False
 
     def to_facts(self) -> Facts:
         """The facts, bounded."""

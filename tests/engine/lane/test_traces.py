@@ -31,7 +31,7 @@ def census() -> collections.Counter[str]:
         kind.__qualname__
         for kind in map(type, gc.get_objects())
         if str(kind.__module__).startswith(("lyncgate.edge", "lyncgate.engine"))
-        or kind.__name__ in ("TimerHandle", "SSLSocket", "socket")
+        or kind.__name__ in ("TimerHandle", "Secured", "socket")
     )
 
 

@@ -22,7 +22,6 @@ from lyncgate.engine.lane.lost import unanswered
 from lyncgate.engine.lane.pace import Pace
 from lyncgate.engine.lane.requests import RequestReader
 from lyncgate.engine.lane.stream import HIGH, Stream
-from lyncgate.engine.lane.tls import ClientSocket
 from lyncgate.policy.policy import Listener, Scheme
 from lyncgate.signin.exchange import Outcome
 
@@ -83,10 +82,10 @@ class ClientConnection:
         """TLS is established."""
         self._greeting = None
         self._active = time.monotonic()
-        record, sock = self.record, self.stream.socket
+        record, secured = self.record, self.stream.secured
         record.secured = time.time()
-        if isinstance(sock, ClientSocket):
-            record.server_name, record.tls_version = sock.asked, sock.version()
+        if secured is not None:
+            record.server_name, record.tls_version = secured.asked, secured.version()
         self.stream.read()
         self._deadline.set(self._due())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-import ssl
 import time
 from typing import TYPE_CHECKING, get_args
 
@@ -104,7 +103,8 @@ def _mode(listener: str) -> ProxyMode:
 
 def of_member(upstream: Upstream) -> Server:
     """The connection that carries the exchange."""
-    sock = upstream.stream.socket if upstream.stream is not None else None
+    stream = upstream.stream
+    sock = stream.socket if stream is not None else None
     server = Server(address=(upstream.to.host, upstream.to.port), id=upstream.id)
     server.state = ConnectionState.OPEN  # last: the address of an open one is not to be set
     server.tls = upstream.to.secure
@@ -112,9 +112,9 @@ def of_member(upstream: Upstream) -> Server:
         server.peername, server.sockname = (sock.getpeername(), sock.getsockname()) if sock else (None, None)
     except OSError:  # the member has left
         return server
-    if isinstance(sock, ssl.SSLSocket) and upstream.stream is not None:
-        server.sni = sock.server_hostname
-        server.tls_version, server.cipher = _version(sock.version()), _cipher(upstream.stream)
+    if stream is not None and stream.secured is not None:
+        server.sni = stream.secured.name
+        server.tls_version, server.cipher = _version(stream.secured.version()), _cipher(stream)
     return server
 
 
@@ -123,9 +123,7 @@ def _version(name: str | None) -> TlsVersion | None:
 
 
 def _cipher(stream: Stream) -> str | None:
-    sock = stream.socket
-    cipher = sock.cipher() if isinstance(sock, ssl.SSLSocket) else None
-    return cipher[0] if cipher else None
+    return stream.secured.cipher() if stream.secured is not None else None
 
 
 # Read back.

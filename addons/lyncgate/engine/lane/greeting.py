@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lyncgate.edge.clienthello import name_in, offered_in
 from lyncgate.edge.framing import Fault
-from lyncgate.engine.lane.tls import HELLO_LIMIT, ClientSocket, client_failure, length_of_hello
+from lyncgate.engine.lane.tls import HELLO_LIMIT, client_failure, length_of_hello
 
 if TYPE_CHECKING:
     from lyncgate.engine.lane.client import ClientConnection
@@ -21,51 +21,63 @@ if TYPE_CHECKING:
 class Greeting:
     """There for as long as the handshake takes."""
 
-    __slots__ = ("_client", "_hello", "_lane", "_peeked")
+    __slots__ = ("_client", "_hello", "_lane", "_peeked", "_waits")
 
     def __init__(self, lane: Lane, client: ClientConnection) -> None:
         self._lane = lane
         self._client = client
         self._peeked = 0  # bytes that were there at the last look
+        self._waits = False  # for the loop to say that there is more
         self._hello = b""
 
     def begin(self) -> None:
-        self._lane.loop.add_reader(self._client.stream.fd, self._look)
+        """Look at once: most say hello as soon as they are connected."""
         self._look()
+
+    def _wait(self) -> None:
+        if not self._waits:
+            self._waits = True
+            self._lane.loop.add_reader(self._client.stream.fd, self._look)
 
     def stop(self) -> None:
         """Look no more."""
-        with contextlib.suppress(OSError, ValueError):
-            self._lane.loop.remove_reader(self._client.stream.fd)
+        if self._waits:
+            self._waits = False
+            with contextlib.suppress(OSError, ValueError):
+                self._lane.loop.remove_reader(self._client.stream.fd)
 
     def _look(self) -> None:
         client = self._client
-        sock, loop = client.stream.socket, self._lane.loop
+        sock = client.stream.socket
         try:
             data = sock.recv(HELLO_LIMIT, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
+            self._wait()
             return
         except OSError:
             data = b""
         if len(data) == self._peeked:  # it ended before there was one
-            loop.remove_reader(client.stream.fd)
+            self.stop()
             client.leaves()
             return
         self._peeked = len(data)
         if data[0] != 22:
-            loop.remove_reader(client.stream.fd)
+            self.stop()
             client.refuse(Fault.SIP if b" SIP/2.0\r\n" in data else Fault.NOT_TLS)
             return
         length = length_of_hello(data) if len(data) >= 5 else 5
         if length is not None and len(data) < min(length, HELLO_LIMIT):
             # Wake us when that much is there.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(length, HELLO_LIMIT))
+            self._wait()
             return
-        loop.remove_reader(client.stream.fd)
         if length is None or int.from_bytes(data[6:9]) > HELLO_LIMIT:
+            self.stop()
             client.refuse(Fault.NOT_TLS)
             return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        if self._waits:
+            self.stop()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._hello = data[:length]
         client.record.hello = functools.partial(offered_in, self._hello)
         context = self._lane.contexts.servers.get(client.record.listener or "")
@@ -78,9 +90,9 @@ class Greeting:
 
     def failed(self, error: Exception | None) -> None:
         """Tell that nothing came of it, and why."""
-        sock, record, course = self._client.stream.socket, self._client.record, self._lane.course
+        secured, record, course = self._client.stream.secured, self._client.record, self._lane.course
         record.server_name = name_in(self._hello) if self._hello else None
-        if isinstance(sock, ClientSocket) and sock.refused:
+        if secured is not None and secured.refused:
             course.rejected(record, Fault.UNKNOWN_NAME)
             return
         if self._hello and record.hello is not None and not record.hello():

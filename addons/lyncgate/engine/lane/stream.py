@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from lyncgate.engine.tls.readahead import read_ahead
 from lyncgate.engine.tls.resumption import KeptSession
+from lyncgate.engine.tls.secured import Secured
 
 RECORD = 16 * 1024  # bytes: the most that a TLS record holds
 CHUNK = 64 * 1024  # bytes read from a plain socket at once
@@ -65,18 +66,19 @@ def _closed(_: object) -> Any:
 
 
 class Stream:
-    """`waiting`: bytes that the socket would not take yet. `sent`, `got`: bytes ever, for progress."""
+    """`waiting`: bytes that the socket would not take yet. `sent`, `got`: bytes ever, for progress.
+    `secured`: the TLS, from where it begins."""
 
     __slots__ = (
         "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing", "ahead",
-        "closed", "connected", "fd", "finished", "got", "sent", "tls", "waiting", "writable",
+        "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting", "writable",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
         """`sock`: connected, or connecting (see `connect`)."""
         self._loop = loop
         self._sock = sock
-        # In TLS OpenSSL's own: what Python's ssl puts around them takes as long as all of ours.
+        # In TLS OpenSSL's own.
         self._recv: Callable[[int], bytes] = sock.recv
         self._send: Callable[[bytes | memoryview], int] = sock.send
         self._owner: Owner = owner
@@ -84,7 +86,7 @@ class Stream:
         self._reading = self._writing = self._shaking = False
         self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
         self.fd = sock.fileno()
-        self.tls = False
+        self.secured: Secured | None = None
         self.connected = True
         self.closed = False
         self.finished = False  # we have said that we send no more
@@ -94,6 +96,10 @@ class Stream:
     @property
     def socket(self) -> socket.socket:
         return self._sock
+
+    @property
+    def tls(self) -> bool:
+        return self.secured is not None
 
     # Beginnings.
 
@@ -115,35 +121,31 @@ class Stream:
         session: KeptSession | None = None,
     ) -> None:
         """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError."""
-        self.pause()
-        self._sock = context.wrap_socket(
-            self._sock,
-            server_side=server_side,
-            do_handshake_on_connect=False,
-            server_hostname=name,
-        )
+        self._want_read(False)
+        secured = Secured(context, self._sock, server_side=server_side, name=name)
         if session is not None:
-            session.offer(self._sock)
-        inner = self._sock._sslobj  # type: ignore[attr-defined]  # CPython's own
-        self._recv, self._send = inner.read, inner.write
-        self.fd = self._sock.fileno()
-        self.tls = self._shaking = True
+            session.offer(secured)
+        self.secured = secured
+        self._recv, self._send = secured.connection.read, secured.connection.write
+        self._shaking = True
         self._shake()
 
     def _shake(self) -> None:
+        if self.secured is None:
+            return
         try:
-            self._sock.do_handshake()  # type: ignore[attr-defined]  # an SSLSocket by now
+            self.secured.connection.do_handshake()
         except ssl.SSLWantReadError:
-            self._want_write(False)
             self._want_read(True)
+            self._want_write(False)  # last: see `_settle_writing`
         except ssl.SSLWantWriteError:
             self._want_write(True)
         except (OSError, ValueError) as error:
             self._lose(error)
         else:
             self._shaking = False
-            self._want_write(False)
             self._owner.ready()
+            self._settle_writing()
 
     # Reading.
 
@@ -174,7 +176,8 @@ class Stream:
         if self._shaking:
             self._shake()
             return
-        size = RECORD if self.tls else CHUNK
+        secured = self.secured is not None
+        size = RECORD if secured else CHUNK
         last = 0
         for _ in range(TURNS):
             try:
@@ -194,7 +197,7 @@ class Stream:
                 return
             last = len(data)
             self.got += last
-            if last == RECORD and self.tls and not self.ahead:
+            if last == RECORD and secured and not self.ahead:
                 self._read_ahead(True)
             self._owner.received(data)
             if not self._reading or (last < size and not self.ahead):
@@ -207,14 +210,14 @@ class Stream:
             self._readable()
 
     def _read_ahead(self, on: bool) -> None:
-        if isinstance(self._sock, ssl.SSLSocket):
-            self.ahead = read_ahead(self._sock, on)
+        if self.secured is not None:
+            self.ahead = read_ahead(self.secured, on)
 
     def stale(self) -> bool:
         """Whether a connection on which nothing is awaited has something to say all the same: it was closed,
         or is about to be. One system call."""
         try:
-            peek = socket.socket.recv(self._sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            peek = self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
@@ -224,7 +227,7 @@ class Stream:
     def _only_tickets(self) -> bool:
         """Whether what came is session tickets and the like, which TLS 1.3 servers send when they please."""
         try:
-            self._sock.recv(1)
+            self._recv(1)
         except AGAIN:
             return True
         except OSError:
@@ -261,7 +264,7 @@ class Stream:
             else:
                 view = memoryview(data)
                 while view:
-                    taken = self._send(view[:RECORD] if self.tls else view)
+                    taken = self._send(view[:RECORD] if self.secured is not None else view)
                     self.sent += taken
                     view = view[taken:]
                 return
@@ -298,7 +301,7 @@ class Stream:
         try:
             while out:
                 view = out[0]
-                taken = self._send(view[:RECORD] if self.tls else view)
+                taken = self._send(view[:RECORD] if self.secured is not None else view)
                 self.sent += taken
                 self.waiting -= taken
                 if taken == len(view):
@@ -315,12 +318,18 @@ class Stream:
         self._owner.drained()
 
     def _connect_over(self) -> None:
-        self._want_write(False)
         if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._lose(OSError(code, errno.errorcode.get(code, "connect")))
             return
         self.connected = True
         self._owner.ready()
+        self._settle_writing()
+
+    def _settle_writing(self) -> None:
+        """Ask for room only if it is needed. After whatever else is asked of the loop: what it has of a
+        descriptor of which nothing is wanted goes, and would have to be made anew."""
+        if not self._shaking:  # which has asked for what it needs
+            self._want_write(self.waiting > 0)
 
     # Ends.
 
@@ -330,21 +339,21 @@ class Stream:
             return
         self.finished = True
         try:
-            if isinstance(self._sock, ssl.SSLSocket) and not self._shaking:
-                self._sock.unwrap()
+            if self.secured is not None and not self._shaking:
+                self.secured.connection.shutdown()
         except AGAIN:
             pass
         except (OSError, ValueError):
             pass
         try:
-            socket.socket.shutdown(self._sock, socket.SHUT_WR)
+            self._sock.shutdown(socket.SHUT_WR)
         except OSError as error:
             self._loop.call_soon(self._lose, error)
 
     def discard(self) -> bool:
         """Throw away what has come. False: the peer has ended."""
         try:
-            while data := socket.socket.recv(self._sock, CHUNK, socket.MSG_DONTWAIT):
+            while data := self._sock.recv(CHUNK, socket.MSG_DONTWAIT):
                 self.got += len(data)
         except (BlockingIOError, InterruptedError):
             return True
@@ -371,7 +380,7 @@ class Stream:
             return
         with contextlib.suppress(OSError):
             # (on, 0 seconds): a reset instead of an orderly end.
-            socket.socket.setsockopt(self._sock, socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         self.close()
 
     def _lose(self, error: Exception | None) -> None:

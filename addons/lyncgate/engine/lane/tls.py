@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from collections.abc import Callable
 from typing import Any
 
 from cryptography import x509
 
 from lyncgate.edge.identity import ALPN, described, proves, verify_problem
+from lyncgate.engine.tls.secured import Secured
 from lyncgate.engine.tls.ticketkeys import set_ticket_keys
 from lyncgate.policy.hosts import fits, is_address
 from lyncgate.policy.policy import CertificateFiles, Listener, Policy, Scheme, UpstreamTls
 from lyncgate.signin.events import Certificate, HandshakeOutcome
 from lyncgate.signin.presented import Problem
 
+TICKETS = 1  # after a full handshake in TLS 1.3: each is made, encrypted and sent by itself
 HELLO_LIMIT = 16 * 1024  # bytes of a ClientHello that we look at
 
 
 NO_VERSION = ("unsupported protocol", "no protocols available", "version too low", "unknown protocol")
-
-
-class ClientSocket(ssl.SSLSocket):
-    """A client's. `asked`: the name it asked for (SNI); `refused`: that name is not ours."""
-
-    asked: str | None = None
-    refused: bool = False
 
 
 class Contexts:
@@ -51,10 +45,10 @@ class Contexts:
         for context in self.servers.values():
             set_ticket_keys(context, keys)
 
-    def proven(self, tls: UpstreamTls, host: str, sock: ssl.SSLSocket) -> bool:
+    def proven(self, tls: UpstreamTls, host: str, secured: Secured) -> bool:
         """Whether a member whose chain is good is the one that was wanted. Looking into a certificate takes
         longer than the handshake, so what was seen once is remembered."""
-        der = sock.getpeercert(binary_form=True) or b""
+        der = secured.certificate() or b""
         seen = (tls, host, hashlib.sha256(der).digest())
         if seen in self._proven:
             return True
@@ -68,16 +62,16 @@ def _server(listener: Listener) -> ssl.SSLContext:
     """The context of a listener: its first certificate's, which turns to another one's by name."""
     chosen = [(files.names, _certificate(files)) for files in listener.certificates]
 
-    def by_name(sock: Any, name: str | None, _: ssl.SSLContext) -> int | None:
-        sock.asked = name
+    def by_name(secured: Any, name: str | None, _: ssl.SSLContext) -> int | None:
+        secured.asked = name
         if name is None or is_address(name):
             return None  # old phones send no name, some an address, which RFC 6066 §3 does not allow
         for names, context in chosen:
             if fits(names, name.lower().rstrip(".")):
                 if context is not first:  # which it has by now; to give it one takes OpenSSL a while
-                    sock.context = context
+                    secured.turn_to(context)
                 return None
-        sock.refused = True
+        secured.refused = True
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
     first = chosen[0][1]
@@ -87,12 +81,12 @@ def _server(listener: Listener) -> ssl.SSLContext:
 
 def _certificate(files: CertificateFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslsocket_class = ClientSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_ciphers("DEFAULT")  # Python's own choice leaves out what clients of Lync 2010 speak
     context.load_cert_chain(files.cert, files.key, password=_no_password)
     context.set_alpn_protocols([ALPN.decode("ascii")])
+    context.num_tickets = TICKETS
     return context
 
 
@@ -146,24 +140,24 @@ def client_failure(error: Exception | None) -> tuple[HandshakeOutcome, str]:
 
 
 def member_failure(
-    error: Exception | None, sock: object
+    error: Exception | None, secured: Secured | None
 ) -> tuple[HandshakeOutcome, str, Certificate | None, Problem | None]:
     """What ended a handshake with a member: outcome, detail, the certificate that it showed, what is wrong
     with that."""
     if error is None or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
         return HandshakeOutcome.CLOSED, "connection closed", None, None
     if isinstance(error, ssl.SSLCertVerificationError):
-        return HandshakeOutcome.UNTRUSTED, reason(error), shown(sock), verify_problem(error.verify_code)
+        return HandshakeOutcome.UNTRUSTED, reason(error), shown(secured), verify_problem(error.verify_code)
     said = reason(error)
     if said in ("wrong version number", "http request", "packet length too long", "record layer failure"):
         return HandshakeOutcome.NOT_TLS, "does not speak TLS", None, None
     return HandshakeOutcome.ALERT, said, None, None
 
 
-def shown(sock: object) -> Certificate | None:
+def shown(secured: Secured | None) -> Certificate | None:
     """The certificate that a member showed, as far as this Python can tell (3.13)."""
-    chain: Callable[[], list[bytes]] | None = getattr(sock, "get_unverified_chain", None)
     try:
-        return described(chain()) if chain else None
+        chain = secured.chain() if secured is not None else None
+        return described(chain) if chain is not None else None
     except (ssl.SSLError, ValueError, TypeError):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -138,10 +137,8 @@ class Upstream:
         return None if is_address(name) else name
 
     def _is_wanted(self, stream: Stream) -> bool:
-        sock = stream.socket
-        return isinstance(sock, ssl.SSLSocket) and self._upstreams.contexts.proven(
-            self.tls, self.to.host, sock
-        )
+        secured = stream.secured
+        return secured is not None and self._upstreams.contexts.proven(self.tls, self.to.host, secured)
 
     def _too_late(self) -> None:
         if self.established:
@@ -158,12 +155,12 @@ class Upstream:
         problem: Problem | None = None
         if isinstance(error, NotWhoWasWantedError):
             outcome, detail, problem = HandshakeOutcome.UNTRUSTED, "certificate verify failed", "name"
-            certificate = shown(stream.socket) if stream else None
+            certificate = shown(stream.secured) if stream else None
         elif isinstance(error, TimeoutError):
             outcome = HandshakeOutcome.CLOSED if self._secure else HandshakeOutcome.UNREACHABLE
             detail, failure = "timed out", Outcome.CONNECT_TIMEOUT
         elif self._secure:
-            outcome, detail, certificate, problem = member_failure(error, stream and stream.socket)
+            outcome, detail, certificate, problem = member_failure(error, stream.secured if stream else None)
         else:
             refused = isinstance(error, ConnectionRefusedError)
             outcome = HandshakeOutcome.REFUSED if refused else HandshakeOutcome.UNREACHABLE

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from lyncgate.engine.lane.queues import Queues, Who
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstream import Address, Destination, Upstream
 from lyncgate.engine.tls.resumption import KeptSession
+from lyncgate.engine.tls.secured import Secured
 from lyncgate.policy.policy import UpstreamTls
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Upstreams:
     def release(self, upstream: Upstream) -> None:
         """An exchange is over, and left the connection good for another one."""
         if upstream.uses == 1 and upstream.stream is not None:
-            self._remember(upstream.to, upstream.stream.socket)
+            self._remember(upstream.to, upstream.stream.secured)
         if upstream.generation != self.generation:  # made by rules that are in force no more
             upstream.close()
             return
@@ -113,15 +113,15 @@ class Upstreams:
         self._idle.setdefault(upstream.to, []).append(upstream)
         self.queues.freed(upstream.to)
 
-    def _remember(self, to: Destination, sock: socket.socket) -> None:
+    def _remember(self, to: Destination, secured: Secured | None) -> None:
         """Its session, unless it has resumed one that is good for a while: to look at it takes long."""
-        if not isinstance(sock, ssl.SSLSocket):
+        if secured is None:
             return
         known, now = self.sessions.get(to), time.monotonic()
-        if known is not None and sock.session_reused and now < known.until:
+        if known is not None and secured.resumed and now < known.until:
             return
-        if (session := sock.session) is not None:
-            self.sessions[to] = Session(KeptSession(session, sock.context), now + SESSION)
+        if (session := secured.session) is not None:
+            self.sessions[to] = Session(KeptSession(session, secured.context), now + SESSION)
 
     def gone(self, upstream: Upstream) -> None:
         """It is closed."""

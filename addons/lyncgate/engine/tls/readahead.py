@@ -5,19 +5,18 @@ does not hear of.
 
 from __future__ import annotations
 
-import ssl
-
 from lyncgate.engine.tls.libssl import connection_pointer, libssl
+from lyncgate.engine.tls.secured import Secured
 
 BUFFER = 64 * 1024  # bytes taken at once
 
 
-def read_ahead(sock: ssl.SSLSocket, on: bool) -> bool:
+def read_ahead(secured: Secured, on: bool) -> bool:
     """Whether it does from now on. What was read ahead stays until it is read."""
     library = libssl()
     if library is None or not library.connections:
         return False
-    pointer = connection_pointer(sock._sslobj, sock.context)  # type: ignore[attr-defined]  # CPython's own
+    pointer = connection_pointer(secured.connection, secured.context)
     if not pointer:
         return False
     if on:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import ssl
 
 from lyncgate.engine.tls.libssl import connection_pointer, libssl, session_pointer
+from lyncgate.engine.tls.secured import Secured
 
 
 class KeptSession:
-    """The session of `sock`, for other connections that `context` makes."""
+    """For other connections that `context` makes."""
 
     __slots__ = ("_copy", "_session", "context")
 
@@ -23,18 +24,18 @@ class KeptSession:
         if library is not None and library.connections and (pointer := session_pointer(session, context)):
             self._copy = library.copy_session(pointer)
 
-    def offer(self, sock: ssl.SSLSocket) -> None:
-        """In the handshake that is about to begin. Raises ValueError if `sock` is another context's."""
+    def offer(self, secured: Secured) -> None:
+        """In the handshake that is about to begin. Raises ValueError if that is another context's."""
         library = libssl()
         if library is not None and self._copy:
-            ours = connection_pointer(sock._sslobj, self.context)  # type: ignore[attr-defined]  # CPython's
+            ours = connection_pointer(secured.connection, self.context)
             copy = library.copy_session(self._copy)
             if ours and copy:
                 taken = library.set_session(ours, copy)
                 library.free_session(copy)  # the connection holds it now
                 if taken == 1:
                     return
-        sock.session = self._session
+        secured.connection.session = self._session
 
     def __del__(self) -> None:
         library = libssl()

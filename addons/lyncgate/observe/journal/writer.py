@@ -35,9 +35,9 @@ from lyncgate.signin.pseudonyms import pseudonymise
 
 BUFFERED_EVENTS = 20_000  # about 40 MB: half a minute of the fastest edge
 BATCH = 2000  # events a transaction
-GATHER = 0.1  # seconds that an event may wait for company
+GATHER = 0.2  # seconds that an event may wait for company
 LOOK = 0.25  # seconds until the next look at what others have written
-NICE = 10  # of who keeps: a tenth of the processor where traffic wants it all
+NICE = 13  # of who keeps: a twentieth of the processor where traffic wants it all
 PRUNE_EVERY = 5.0  # seconds
 STITCH_AT_END = 5.0  # seconds, if stitching is behind
 RETRY_AFTER = 1.0  # seconds until a disk that failed is tried again
