@@ -48,7 +48,7 @@ IMPURE = {
         "requests",
         "tornado",
     ),
-    *("httptools", "h11", "watchfiles", "spnego", "OpenSSL", "logging", "time", "random", "secrets"),
+    *("httptools", "h11", "spnego", "OpenSSL", "logging", "time", "random", "secrets"),
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

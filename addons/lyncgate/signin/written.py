@@ -20,6 +20,7 @@ from lyncgate.signin.keys import NONE, Keys
 type Defaults = tuple[tuple[str, object], ...]
 
 REMEMBERED = 1024  # of each of the tables
+LONGEST = 256  # characters of a path or a client's name that is remembered: or a client could fill the memory
 
 _ASKED = ("listener", "scheme", "method", "host", "path", "user_agent")
 _DONE = (
@@ -39,10 +40,12 @@ _to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 def line(exchange: Exchange) -> str:
     """Raises ValueError or TypeError for what is not so simple: a number that is none, half a surrogate
     pair."""
+    longest = max(len(exchange.path), len(exchange.user_agent or ""))
+    asked = _pairs if longest <= LONGEST else _pairs.__wrapped__
     written = (
         f'{{"type":"exchange","id":{_text(exchange.id)},"source_ip":{_text(exchange.source_ip)}'
         f',"connection":{_text(exchange.connection)},"started":{_moment(exchange.started)}'
-        f"{_pairs(_ASKED_OF, _asked(exchange))}{_pairs(_DONE_OF, _done(exchange))}{_rest(exchange)}}}"
+        f"{asked(_ASKED_OF, _asked(exchange))}{_pairs(_DONE_OF, _done(exchange))}{_rest(exchange)}}}"
     )
     if not written.isascii():
         written.encode()
