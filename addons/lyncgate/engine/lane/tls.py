@@ -14,6 +14,7 @@ from typing import Any
 from cryptography import x509
 
 from lyncgate.edge.identity import ALPN, described, proves, verify_problem
+from lyncgate.engine.tls.ciphersuites import prefer_light_suites
 from lyncgate.engine.tls.secured import Secured
 from lyncgate.engine.tls.ticketkeys import set_ticket_keys
 from lyncgate.policy.hosts import fits, is_address
@@ -87,6 +88,7 @@ def _certificate(files: CertificateFiles) -> ssl.SSLContext:
     context.load_cert_chain(files.cert, files.key, password=_no_password)
     context.set_alpn_protocols([ALPN.decode("ascii")])
     context.num_tickets = TICKETS
+    prefer_light_suites(context)
     return context
 
 
@@ -99,6 +101,7 @@ def _member(tls: UpstreamTls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False  # `proves` does that, and pins
     context.set_ciphers("DEFAULT")
+    prefer_light_suites(context)
     if tls.ca:
         context.load_verify_locations(tls.ca)
     else:

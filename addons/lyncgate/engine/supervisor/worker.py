@@ -7,6 +7,7 @@ when the supervisor is gone.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -43,6 +44,10 @@ from lyncgate.policy.policy import Policy
 NOT_STARTED = 3  # exit status of one whose rules, files or addresses are of no use
 ORPHANED = 4
 
+# What a request and a connection make is gone with them, without being looked for. Not so mitmproxy's flows and
+# layers, which are circles with whole bodies in them.
+YOUNG_OBJECTS, GENERATIONS = 20_000, 20
+
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +60,8 @@ def run_worker(
     scripts: tuple[Path, ...],
 ) -> int:
     """The exit status."""
+    if engine is Engine.LANE and not scripts:
+        gc.set_threshold(YOUNG_OBJECTS, GENERATIONS, GENERATIONS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_run(channel, policy, sockets, tickets, engine, scripts))
 

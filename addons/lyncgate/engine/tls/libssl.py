@@ -34,6 +34,7 @@ class LibSSL:
     set_session: Callable[[int, int], int]
     copy_session: Callable[[int], int | None]
     free_session: Callable[[int], None]
+    set_cipher_suites: Callable[[int, bytes], int]
 
 
 @functools.cache
@@ -54,6 +55,7 @@ def libssl() -> LibSSL | None:
                 _function(library.SSL_set_session, ctypes.c_int, ctypes.c_void_p),
                 _function(library.SSL_SESSION_dup, ctypes.c_void_p),
                 _function(library.SSL_SESSION_free, None),
+                _function(library.SSL_CTX_set_ciphersuites, ctypes.c_int, ctypes.c_char_p),
             )
     log.info("this Python's TLS contexts are not as known: tickets are good at one worker only")
     return None
