@@ -44,8 +44,8 @@ from lyncgate.policy.policy import Policy
 NOT_STARTED = 3  # exit status of one whose rules, files or addresses are of no use
 ORPHANED = 4
 
-# What a request and a connection make is gone with them, without being looked for. Not so mitmproxy's flows and
-# layers, which are circles with whole bodies in them.
+# What a request and a connection make is gone with them, without being looked for. Not so the flows and
+# layers of mitmproxy, which are circles with whole bodies in them.
 YOUNG_OBJECTS, GENERATIONS = 20_000, 20
 
 log = logging.getLogger(__name__)
