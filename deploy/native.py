@@ -32,7 +32,7 @@ HOT = {
     "engine/lane": "client deadline demoted exchange greeting lane messages pace queues requests responses "
     "scripted stream upstream upstreams wire",
     "lync": "autodiscover names ntlm safexml stages",
-    "policy": "decide decision forwarded hosts paths publish request",
+    "policy": "asked decide decision discover forwarded hosts paths publish request",
     "signin": "documents headers plain reading seen soap tickets told ucwa",
 }
 OPTIONS = """[mypy]
