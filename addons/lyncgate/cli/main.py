@@ -10,12 +10,14 @@ import faulthandler
 import importlib
 import importlib.metadata
 import platform
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from lyncgate import __version__
+from lyncgate.cli.allocator import use_mimalloc
 
 # The function of that name in lyncgate.cli.<name>, `_` for `-`; its docstring is the help.
 COMMANDS = (
@@ -80,5 +82,7 @@ def lyncgate(
 
 def main() -> None:
     """Entry point of the `lyncgate` script."""
+    if sys.argv[1:2] == ["serve"]:
+        use_mimalloc()
     faulthandler.enable()  # mitmproxy brings native code: a crash is to say where
     app(prog_name="lyncgate")

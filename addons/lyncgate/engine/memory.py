@@ -1,8 +1,5 @@
-"""Memory that malloc has and nobody uses.
-
-OpenSSL takes 17 kB for each record that it reads or writes, and lets go of them at once. What malloc puts
-into one of those holes, and stays, makes it too small for the next record: holes of 15.9 kB gather for as
-long as a process runs. Their pages can be given back, which takes less than a millisecond for 50 MB.
+"""Memory that malloc has and nobody uses: holes that OpenSSL's records leave gather for as long as a process
+runs (see `cli.allocator`). Their pages can be given back, which takes less than a millisecond for 50 MB.
 """
 
 from __future__ import annotations
