@@ -1,9 +1,9 @@
 """Which allocator the interpreter serves with. CPython must know it before it begins.
 
 Under its usual one, all that is larger than 512 bytes shares malloc's heap with OpenSSL, which takes 17 kB
-for each record and lets go of them at once. What is put into one of those holes, and stays, makes it too small
-for the next record: the worker of a soak with 500 polls grew for as long as it ran. CPython 3.13 has mimalloc
-as well.
+for each record and lets go of them at once. What is put into one of those holes, and stays, makes it too
+small for the next record: the worker of a soak with 500 polls grew for as long as it ran. CPython 3.13 has
+mimalloc as well.
 """
 
 from __future__ import annotations
