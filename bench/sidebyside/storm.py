@@ -44,8 +44,8 @@ class Storm:
         return {
             "seconds": time.monotonic() - began,
             "signed_in": len(took),
-            # To the end of the last one: who takes them in waves, sixteen at a time, would lose the wave that is
-            # under way when the time is over.
+            # To the end of the last one: who takes them in waves, sixteen at a time, would lose the wave that
+            # is under way when the time is over.
             "rate": len(took) / (self.last - began) if took else 0.0,
             "p50": 1000 * statistics.median(took) if took else None,
             "p99": 1000 * took[int(len(took) * 0.99)] if took else None,
