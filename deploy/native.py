@@ -22,10 +22,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 
-# What each request passes through, as far as it gets faster. Not what derives from a class with __slots__
-# (engine/lane/tls), what pydantic reads (signin/exchange, facts, keys), what goes between processes as a
-# frozen dataclass (policy/policy): mypyc's classes can't. And not what does little but ask those (observe/):
-# that gets slower.
+# What each request passes through, as far as it gets faster. Not what pydantic reads (signin/exchange, facts,
+# keys), nor what goes between processes as a frozen dataclass (policy/policy): mypyc's classes can't. And not
+# what does little but ask those (observe/): that gets slower. engine/lane/tls could be, and was not tried.
 HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",

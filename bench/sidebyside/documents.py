@@ -1,6 +1,7 @@
 """What the light origin says and the storm asks: a sign-in of a UCWA phone, with documents of real size.
 
-The documents are made once, by the same code as the lab's; the origin only copies them.
+The documents are made once, by the same code as the lab's; the origin copies them, and puts
+in the user's name where one belongs.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lyncgate.lync.stages import Stage
-from lyncgate.signin import codec
+from lyncgate.signin import codec, written
 from lyncgate.signin.events import Certificate, DnsQuery, Handshake, HandshakeOutcome, TraceLine
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase
 from lyncgate.signin.facts import Document, Facts
@@ -54,6 +54,14 @@ def test_what_is_written_by_hand_is_what_pydantic_writes(event):
     assert {name: value for name, value in found.items() if value != {}} == {
         name: value for name, value in (plain | {"type": event.type}).items() if value != {}
     }
+
+
+def test_no_field_is_forgotten_by_hand():
+    """A new one has to be named in `written`, or it would never reach the journal."""
+    by_itself = {"id", "source_ip", "connection", "started", "type", "sip_user", "ntlm_user"}
+    by_itself |= {"request_bytes", "response_bytes", "phases", "keys", "facts"}
+    named = {*written._ASKED, *written._DONE, *by_itself}
+    assert named == {field.name for field in dataclasses.fields(Exchange)}
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("-inf")])

@@ -136,3 +136,10 @@ class TraceLine:
 
 
 type Event = Exchange | DnsQuery | Handshake | SipMessage | TraceLine
+
+
+def is_complete(event: Event) -> bool:
+    """Whether all of it was told. How long a line of a trace took is never known."""
+    if isinstance(event, TraceLine):
+        return True
+    return (event.outcome if isinstance(event, Exchange) else event.seconds) is not None

@@ -25,14 +25,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lyncgate.signin.attempt import CLOCK
-from lyncgate.signin.events import Event
+from lyncgate.signin.events import Event, is_complete
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.remembered import Past, Remembered
 from lyncgate.signin.stages import Assembly
 from lyncgate.signin.stitch import assembly
 from lyncgate.signin.story import SignIn, SignInOutcome
 from lyncgate.signin.strands import Strand, asks_to_register, is_user_document, personal
-from lyncgate.signin.weave import Weave, Woven, is_complete
+from lyncgate.signin.weave import Weave, Woven
 
 KEEP = 2000.0  # seconds: a poll hangs for half an hour at most
 LIMIT = 100_000  # events

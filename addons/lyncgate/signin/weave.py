@@ -13,8 +13,7 @@ from lyncgate.signin.attempt import Attempt
 from lyncgate.signin.attempts import put_together_again
 from lyncgate.signin.clocks import SAMPLES, estimate
 from lyncgate.signin.division import divide
-from lyncgate.signin.events import DnsQuery, Event, TraceLine
-from lyncgate.signin.exchange import Exchange
+from lyncgate.signin.events import DnsQuery, Event, is_complete
 from lyncgate.signin.loose import Loose
 from lyncgate.signin.people import People, local, plain
 from lyncgate.signin.story import Joined
@@ -385,13 +384,6 @@ def _telling(event: Event) -> tuple[bool, int, str]:
     """Orders tellings of one event: the complete one is last."""
     text = repr(event)
     return is_complete(event), len(text), text
-
-
-def is_complete(event: Event) -> bool:
-    """Whether all of it was told. How long a line of a trace took is never known."""
-    if isinstance(event, TraceLine):
-        return True
-    return (event.outcome if isinstance(event, Exchange) else event.seconds) is not None
 
 
 def weave(events: Iterable[Event]) -> Weave:
