@@ -40,16 +40,20 @@ def answer(request: Request, client: str) -> bytes:
 @dataclasses.dataclass(frozen=True)
 class Script:
     """An answer to be given byte for byte. `ending`: what becomes of the connection then: `keep`, `fin`,
-    `rst`. `early`: at the head of the request, without its body. `pieces`: sent one by one."""
+    `rst`. `early`: at the head of the request, without its body. `pieces`: sent one by one. `excess`: more
+    than was asked for."""
 
     pieces: tuple[bytes, ...]
     ending: str = "keep"
     early: bool = False
+    excess: bool = False
 
 
 class StrictOrigin:
     """`seen`: whole requests by client, in the order they came. `strays`: requests that name no client.
-    `desyncs`: what was wrong, and all the bytes of that connection. `scripts`: answers to /scripted/<n>."""
+    `desyncs`: what was wrong, and all the bytes of that connection. `scripts`: answers to /scripted/<n>.
+    `spoilt`: clients whose request met the excess of an answer before it: no engine can tell until it comes,
+    and the network may be late with it."""
 
     def __init__(self, scripts: Sequence[Script] = ()) -> None:
         self.address, self.port = "127.0.0.2", 0
@@ -57,6 +61,7 @@ class StrictOrigin:
         self.strays: list[Request] = []
         self.desyncs: list[tuple[str, bytes]] = []
         self.unfinished: dict[str, int] = collections.Counter()  # requests that a close cut off
+        self.spoilt: set[str] = set()
         self.connections = 0
         self.scripts = scripts
         self._open: set[_Connection] = set()
@@ -85,6 +90,7 @@ class _Connection(asyncio.Protocol):
         self._scripted: Request | None = None  # answered early
         self._echo = False
         self._mute = False
+        self._excess = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -126,6 +132,8 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
             return
         self._origin.seen[client].append(request)
+        if self._excess:
+            self._origin.spoilt.add(client)
         if self._mute:
             return
         if SCRIPTED.match(request.target):
@@ -150,6 +158,7 @@ class _Connection(asyncio.Protocol):
         return self._origin.scripts[int(match[1])]
 
     def _play(self, script: Script) -> None:
+        self._excess |= script.excess
         for piece in script.pieces:
             self.transport.write(piece)
         if script.ending == "fin":

@@ -107,3 +107,8 @@ class Answered:
     def whole(self) -> Response | None:
         """The answer, if it is one. What comes behind it is nobody's."""
         return self.reading.responses[0] if self.reading.responses else None
+
+    @property
+    def excess(self) -> bool:
+        """Whether something is behind the answer, or nobody can say where that ends."""
+        return bool(self.reading.fault or read_responses(self.data[:-1], self.method, closed=False).responses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -11,13 +12,14 @@ from differential.drive import PATIENCE, Client, many, talk
 from differential.engines import ENGINES, Engine
 from differential.judge_answers import judge_answer
 from differential.messages import Request
-from differential.origin import OF_OURS, strict_origin
+from differential.origin import OF_OURS, StrictOrigin, strict_origin
 from differential.reading import read_requests
 from differential.run import Report, serves
 from differential.streams import HOST, Answered, Kind
 from support.edge import EdgeUnderTest, policy
 
 ALL = tuple(answers())
+SCRIPTS = [dataclasses.replace(answered.script, excess=answered.excess) for answered in ALL]
 SHARDS = 3
 
 
@@ -37,7 +39,7 @@ def request_for(number: int, answered: Answered) -> bytes:
     return head + b"\r\n" + answered.body
 
 
-async def ask(it: EdgeUnderTest, number: int, engine: Engine) -> list[str]:
+async def ask(it: EdgeUnderTest, origin: StrictOrigin, number: int, engine: Engine) -> list[str]:
     """Ask for the answer, then for something else on the same connection."""
     answered = ALL[number]
     next_one = b"GET /next/%d HTTP/1.1\r\n" % number + HOST + b"\r\n"
@@ -55,20 +57,20 @@ async def ask(it: EdgeUnderTest, number: int, engine: Engine) -> list[str]:
         answers=1,
         then=then,
     )
-    return judge_answer(answered, told, follow_up, engine)
+    return judge_answer(answered, told, follow_up, engine, spoilt=told.client in origin.spoilt)
 
 
 async def put_through(engine: Engine, shard: int) -> Report:
     report = Report(engine)
 
-    async def one(it: EdgeUnderTest, number: int) -> None:
-        report.take(ALL[number], "", await ask(it, number, engine))
+    async def one(it: EdgeUnderTest, origin: StrictOrigin, number: int) -> None:
+        report.take(ALL[number], "", await ask(it, origin, number, engine))
 
     async with (
-        strict_origin([answered.script for answered in ALL]) as origin,
+        strict_origin(SCRIPTS) as origin,
         engine.run(policy([origin])) as it,
     ):
-        await many(one(it, number) for number in range(shard, len(ALL), SHARDS))
+        await many(one(it, origin, number) for number in range(shard, len(ALL), SHARDS))
         report.end(origin)
         await serves(it, origin)
     return report
