@@ -256,6 +256,44 @@ def test_what_was_said_before_the_close_arrives(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_a_client_that_leaves_before_its_last_words_have_arrived(tmp_path: Path) -> None:
+    """It has closed it as one should, and had the answer: that the member is slow is not its concern."""
+    path = script(tmp_path)
+    size, got = 50_000, []
+
+    async def check() -> None:
+        async with members(1) as [origin], edge(policy([origin]), scripts=[path]) as it:
+            read_now = asyncio.Event()
+
+            async def slow(received: Received, peer: Peer) -> bool:
+                side = await opened(received, peer)
+                await read_now.wait()
+                await side.until(lambda: isinstance((side.got or [None])[-1], CloseConnection))
+                got.extend(side.got)
+                return False
+
+            origin.answers(slow)
+            count = 0
+            async with it.http() as client, websocket(client) as side:
+                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                upstream = connection.relay.upstream  # type: ignore[union-attr]
+                while not upstream.stream.waiting:
+                    count += 1
+                    more = connection.stream.got + size
+                    await side.send(BytesMessage(data=bytes(size)))
+                    await until(lambda more=more: connection.stream.got >= more)
+                await side.send(CloseConnection(code=1000))
+                assert isinstance(await side.message(), CloseConnection)
+            assert (await it.record()).outcome is Outcome.OK
+            assert loaded(it, path).seen[-1] == ("end", True, 1000)
+            read_now.set()
+            await until(lambda: got)
+            assert [len(message) for message in got[:-1]] == [size] * count
+            assert got[-1].code == 1000
+
+    asyncio.run(check())
+
+
 def test_the_member_closes_it(tmp_path: Path) -> None:
     path = script(tmp_path)
 

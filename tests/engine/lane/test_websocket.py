@@ -134,6 +134,49 @@ def test_the_client_ends_it() -> None:
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_last_words_to_a_slow_member(monkeypatch: pytest.MonkeyPatch, reads: bool) -> None:
+    """What a client said before it left arrives, or the member has had its time."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it:
+            read_now, said = asyncio.Event(), bytearray()
+            gone: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+            async def slow(_: Any, peer: Any) -> None:
+                await peer.send(SWITCH)
+                await read_now.wait()
+                gone.set_result(await peer.gone())
+
+            origins[0].answers(slow)
+            async with it.http() as client:
+                await client.send(ASK)
+                assert (await read_head(client.reader)).status == 101
+                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                upstream = connection.relay.upstream  # type: ignore[union-attr]
+                stream, before = connection.stream, connection.stream.got
+                while not upstream.stream.waiting:
+                    said += (piece := random.Random(1).randbytes(50_000))
+                    due = before + len(said)
+                    await client.send(piece)
+                    await until(lambda due=due: stream.got == due)
+            record = await it.record()
+            assert record.outcome is Outcome.CLIENT_GONE
+            if reads:
+                assert not upstream.closed
+                read_now.set()
+                assert await asyncio.wait_for(gone, PATIENCE) == said
+                assert upstream.closed
+            else:
+                await until(lambda: upstream.closed)
+                read_now.set()
+                await asyncio.wait_for(gone, PATIENCE)
+
+    if not reads:
+        monkeypatch.setattr("lyncgate.engine.lane.upstream.LAST_WORDS", 0.2)
+    asyncio.run(check())
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_a_refusal_is_followed_by_the_next_request(together: bool) -> None:
     async def check() -> None:

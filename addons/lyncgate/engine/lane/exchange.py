@@ -428,7 +428,10 @@ class Relay:
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.relay = None
-            upstream.close()
+            if self.tunnel and failure is Outcome.CLIENT_GONE:
+                upstream.empty()
+            else:
+                upstream.close()
         transit = self.transit
         if transit.exchange.outcome is None:
             transit.exchange.outcome = failure

@@ -115,6 +115,16 @@ class MessagesRelay(DemotedRelay):
             upstream.close()
         self._client.finished(self)
 
+    def client_gone(self) -> None:
+        if self._parted and not self.over:  # it has had its last frame, and the member has not
+            self.over = True
+            upstream, self.upstream = self.upstream, None
+            if upstream is not None:
+                upstream.empty()
+            self.end()
+        else:
+            super().client_gone()
+
     def member_drained(self) -> None:
         if self._parted:
             self._run()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.upstreams import Upstreams
 
 
+LAST_WORDS = 60.0  # seconds that a member may take over what a client said before it left
+
 type Address = tuple[int, str]  # family, textual address
 
 
@@ -45,12 +47,13 @@ class NotWhoWasWantedError(Exception):
 
 class Upstream:
     """`relay`: the exchange that it carries. `private`: it carried or was asked for NTLM, so it is its
-    client's for good, who is its `holder` between exchanges. `uses`: exchanges that began on it."""
+    client's for good, who is its `holder` between exchanges. `uses`: exchanges that began on it. `_emptying`:
+    what waits is sent yet, and then it is closed."""
 
     __slots__ = (
-        "_deadline", "_others", "_phase_began", "_secure", "_started", "_timeout", "_upstreams", "closed",
-        "established", "generation", "holder", "id", "private", "reader", "relay", "stream", "tls", "to",
-        "uses",
+        "_deadline", "_emptying", "_others", "_phase_began", "_secure", "_started", "_timeout", "_upstreams",
+        "closed", "established", "generation", "holder", "id", "private", "reader", "relay", "stream", "tls",
+        "to", "uses",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +66,7 @@ class Upstream:
         self.relay: Relay | None = relay
         self.holder: ClientConnection | None = None
         self.generation = upstreams.generation
-        self.private = self.closed = self.established = False
+        self.private = self.closed = self.established = self._emptying = False
         self.uses = 0
         self.reader = ResponseReader()
         self.stream: Stream | None = None
@@ -199,6 +202,8 @@ class Upstream:
 
     def received(self, data: bytes) -> None:
         relay = self.relay
+        if self._emptying:
+            return  # nobody is there to hear it
         if relay is None:
             self.close()  # a word that nobody asked for: a 408, or what belongs to an answer long gone
             return
@@ -238,6 +243,17 @@ class Upstream:
     def drained(self) -> None:
         if self.relay is not None:
             self.relay.member_drained()
+        elif self._emptying:
+            self.close()
+
+    def empty(self) -> None:
+        """Nobody uses it any more: close it once the member has taken what was said."""
+        self.relay = None
+        if self.stream is None or not self.stream.waiting:
+            self.close()
+        elif not self.closed:
+            self._emptying = True
+            self._deadline.set(time.monotonic() + LAST_WORDS)
 
     def close(self) -> None:
         """For good."""
