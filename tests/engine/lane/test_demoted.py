@@ -160,7 +160,7 @@ def test_a_login_by_ntlm_outlives_the_handing_over(when: int) -> None:
                 assert challenged.status == 401
                 proof = authenticate("anna", challenge_in(challenged.fields))
                 assert (await ask(proof)).value("x-user") == b"anna"
-                upstream = only_client(it)._private
+                [upstream] = only_client(it).private
                 for body in (b"", b"hello", b""):
                     reply = await ask(body=body)
                     assert (reply.status, reply.value("x-user")) == (200, b"anna")
@@ -169,7 +169,7 @@ def test_a_login_by_ntlm_outlives_the_handing_over(when: int) -> None:
                 await until(lambda: master.lane is not None and master.lane.scripts is None)
                 assert (await ask()).value("x-user") == b"anna"
                 assert (origin.connections, it.upstreams) == (1, 1)
-                assert only_client(it)._private is upstream
+                assert [*only_client(it).private] == [upstream]
                 async with it.http() as other:  # and it is nobody else's
                     assert (await other.ask(get("/", "X-As: me", "X-Id: 0"))).status == 401
                 assert len(it.records) == number + 1

@@ -20,6 +20,7 @@ from lyncgate.engine.lane.exchange import Relay
 from lyncgate.engine.lane.greeting import Greeting
 from lyncgate.engine.lane.lost import unanswered
 from lyncgate.engine.lane.pace import Pace
+from lyncgate.engine.lane.private import Private
 from lyncgate.engine.lane.requests import RequestReader
 from lyncgate.engine.lane.stream import HIGH, Stream
 from lyncgate.policy.policy import Listener, Scheme
@@ -27,7 +28,7 @@ from lyncgate.signin.exchange import Outcome
 
 if TYPE_CHECKING:
     from lyncgate.engine.lane.lane import Lane
-    from lyncgate.engine.lane.upstream import Destination, Upstream
+    from lyncgate.engine.lane.upstream import Upstream
 
 LINGER = 2.0  # seconds that we go on reading, and dropping, after our last word
 NEWCOMER = 2.0  # seconds that a connection without a request yet is let be when the edge stops
@@ -37,12 +38,12 @@ READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member 
 
 
 class ClientConnection:
-    """`record`: what the edge's concerns know of it. `relay`: the exchange under way. `open`: until its end
-    has been told."""
+    """`record`: what the edge's concerns know of it. `relay`: the exchange under way. `private`: connections
+    to members that are its own. `open`: until its end has been told."""
 
     __slots__ = (
         "_active", "_advancing", "_ahead", "_closing", "_deadline", "_ended", "_fault", "_greeting", "_lane",
-        "_pace", "_policy", "_private", "_reader", "open", "record", "relay", "stream", "times",
+        "_pace", "_policy", "_reader", "open", "private", "record", "relay", "stream", "times",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[Any, ...]) -> None:
@@ -61,7 +62,7 @@ class ClientConnection:
         self.open = True
         self.stream = Stream(lane.loop, sock, self)
         self._reader = RequestReader(policy.limits)
-        self._private: dict[Destination, Upstream] = {}
+        self.private = Private()
         self._fault: Fault | None = None
         self._closing = self._ended = self._advancing = self._ahead = False
         self._greeting = Greeting(lane, self) if listener.scheme is Scheme.HTTPS else None
@@ -204,22 +205,9 @@ class ClientConnection:
         self._active = time.monotonic()
         self.settle()
 
-    def take_private(self, to: Destination) -> Upstream | None:
-        """The connection on which this client has logged on, or may have."""
-        upstream = self._private.get(to)
-        if upstream is not None and upstream.stream is not None and upstream.stream.stale():
-            upstream.close()
-            self._private.pop(to, None)
-            return None
-        return upstream if upstream is not None and not upstream.closed else None
-
-    def keep_private(self, upstream: Upstream) -> None:
-        upstream.relay = None
-        self._private[upstream.to] = upstream
-
     def parted(self, upstream: Upstream) -> None:
         """A connection that it had logged on to has ended."""
-        self._private.pop(upstream.to, None)
+        self.private.forget(upstream)
         self._lane.course.publish.parted(self.record)
 
     def finished(self, relay: Relay) -> None:
@@ -323,9 +311,7 @@ class ClientConnection:
         self._greeting = self.relay = None
         self._deadline.end()
         self._reader.close()
-        for upstream in tuple(self._private.values()):
-            upstream.close()
-        self._private.clear()
+        self.private.close()
         if self._lane.forget(self):
             self._lane.course.closed(self.record)
 

@@ -104,7 +104,7 @@ class Relay:
         pool = transit.pool.pool
         to = Destination(pool.name, member.member.host, decision.port, decision.scheme is Scheme.HTTPS)
         queues = self._lane.upstreams.queues
-        if not self._again and (upstream := client.take_private(to)) is not None:
+        if not self._again and (upstream := client.private.take(to)) is not None:
             self.use(upstream)
         elif not queues.limits or not queues.full(to):
             self._connect(to)
@@ -352,7 +352,7 @@ class Relay:
             if bad:
                 upstream.close()
             elif upstream.private:
-                self._client.keep_private(upstream)
+                self._client.private.keep(upstream)
             elif upstream.stream is None or upstream.stream.waiting:
                 upstream.close()  # it has answered without taking the request: nobody shall wait for that
             else:

@@ -25,6 +25,7 @@ from lyncgate.engine.tls.secured import Secured
 RECORD = 16 * 1024  # bytes: the most that a TLS record holds
 CHUNK = 64 * 1024  # bytes read from a plain socket at once
 HIGH = 256 * 1024  # bytes that wait to be sent, from which on whoever feeds them is asked to pause
+LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # flags of enum take longer than the call
 TURNS = 8  # reads in a row before others get their turn
 
 AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError, InterruptedError)
@@ -217,7 +218,7 @@ class Stream:
         """Whether a connection on which nothing is awaited has something to say all the same: it was closed,
         or is about to be. One system call."""
         try:
-            peek = self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            peek = self._sock.recv(1, LOOK)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:

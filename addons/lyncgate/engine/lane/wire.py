@@ -9,6 +9,9 @@ from lyncgate.edge.heads import Fields
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _FIELD = b": ".join
 LAST_CHUNK = b"0\r\n\r\n"
+CR, LF, NUL = (
+    b"\r\n\0"  # numbers: what is in bytes is asked for as one, or Python raises and catches an error
+)
 
 
 class UnsafeFieldError(ValueError):
@@ -28,7 +31,7 @@ def response_head(status: int, reason: bytes, fields: Fields) -> bytes:
 def _head(line: bytes, fields: Fields) -> bytes:
     head = b"\r\n".join([line, *map(_FIELD, fields)])
     breaks = len(fields)
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+    if head.count(LF) != breaks or head.count(CR) != breaks or NUL in head:
         raise UnsafeFieldError("a field holds a line break")
     return head + b"\r\n\r\n"
 
