@@ -233,3 +233,33 @@ def test_a_stop_lets_a_log_on_come_to_its_end() -> None:
             assert await draining == 0
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("why", ["the edge stops", "it was idle for long"])
+def test_a_request_that_comes_at_the_moment_of_the_end(
+    why: str, secure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the kernel, and the loop has not come to it yet."""
+    monkeypatch.setattr(lane_client, "RECENT", 0.0)
+
+    async def check() -> None:
+        tls = certificates.server(certificates.issued(certificates.POOL_NAME)) if secure else None
+        async with (
+            members(1, tls=tls) as origins,
+            edge(policy(origins)) as it,
+            it.https() if secure else it.http() as client,
+        ):
+            assert (await client.ask(get())).status == 200
+            [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+            await until(lambda: connection.idle)
+            client.writer.write(get())
+            if why == "the edge stops":
+                connection.leave()
+            else:
+                connection._active -= 1_000  # time goes by, for nobody else
+                connection._too_late()
+            assert (await client.reply()).status == 200
+            assert len(origins[0].requests) == 2
+
+    asyncio.run(check())

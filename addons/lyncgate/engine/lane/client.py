@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LINGER = 2.0  # seconds that we go on reading, and dropping, after our last word
 NEWCOMER = 2.0  # seconds that a connection without a request yet is let be when the edge stops
 RECENT = 1.0  # and one on which something has just been: its next request may be on its way
+MOMENT = 0.1  # seconds in which what has come is read
 HALF_CLOSED = 3.0  # seconds that a client which sends no more may wait for its answer: most such have left
 READ_AHEAD = 256 * 1024  # bytes of a body taken from a client while its member is connected to
 
@@ -330,7 +331,7 @@ class ClientConnection:
             return
         if self._greeting is not None:
             self.cut()
-        elif self.idle and not self.stream.stale():
+        elif self.idle and not self.stream.heard():
             self._hang_up(None)
 
     def cut(self) -> None:
@@ -385,6 +386,8 @@ class ClientConnection:
         elif self._reader.midway:
             self._fault = Fault.HEAD_TIMEOUT
             self._faulty(Fault.HEAD_TIMEOUT)
+        elif self.stream.heard():  # its next request comes at this very moment
+            self._deadline.set(time.monotonic() + MOMENT)
         else:
             self._lane.course.timed_out(TimeLimit.IDLE)
             self._hang_up(None)

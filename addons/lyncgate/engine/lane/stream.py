@@ -214,16 +214,20 @@ class Stream:
         if self.secured is not None:
             self.ahead = read_ahead(self.secured, on)
 
-    def stale(self) -> bool:
-        """Whether a connection on which nothing is awaited has something to say all the same: it was closed,
-        or is about to be. One system call."""
+    def heard(self) -> bool:
+        """Whether the peer has said something that was not read yet, or has gone. One system call."""
         try:
-            peek = self._sock.recv(1, LOOK)
+            self._sock.recv(1, LOOK)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
-            return True
-        return not (peek and self.tls and self._only_tickets())
+            pass
+        return True
+
+    def stale(self) -> bool:
+        """Whether a connection on which nothing is awaited has something to say all the same: it was closed,
+        or is about to be. What it says is lost with it."""
+        return self.heard() and not (self.tls and self._only_tickets())
 
     def _only_tickets(self) -> bool:
         """Whether what came is session tickets and the like, which TLS 1.3 servers send when they please."""
