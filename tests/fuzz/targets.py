@@ -69,22 +69,21 @@ class FramingConnection(Framing):
         return [Taken()] * self._taken if fault is None else [Refused(str(fault))]
 
 
-class LaneConnection(RequestReader):
+class LaneConnection:
     """The lane's reader. Whoever asks for a websocket is refused, so that what follows is a request again."""
 
     def __init__(self) -> None:
-        super().__init__(LIMITS)
+        self._reader = RequestReader(LIMITS)
 
-    def feed(self, data: bytes) -> list[Action]:  # type: ignore[override]  # it is told what is done
+    def feed(self, data: bytes) -> list[Action]:
         actions: list[Action] = []
-        fault = super().feed(data)
-        while fault is None and self.queue and self.queue[0].complete:
-            incoming = self.queue.popleft()
+        reader = self._reader
+        fault = reader.feed(data)
+        while fault is None and reader.queue and reader.queue[0].complete:
+            incoming = reader.queue.popleft()
             actions.append(Taken(_request(incoming)))
-            if self._switching is incoming:
-                rest, self._switching = incoming.rest, None
-                self._start()
-                fault = super().feed(rest)
+            if incoming.websocket:
+                fault = reader.resume()
         # A fault takes with it what is not answered yet.
         return actions if fault is None else [*actions, Refused(str(fault))]
 

@@ -79,6 +79,7 @@ END_OF_HEAD = len("\r\n")
 
 # A head like one that asked to upgrade, which does not ask.
 STAND_IN = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
+LAST = b"\r\nConnection: close"
 
 
 _NO_ONES = httptools.HttpRequestParser(None)  # tells nobody
@@ -93,6 +94,8 @@ class Framing:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._fault: Fault | None = None
+        self._closes = False  # the latest request says that it is the last one
+        self._shut = False  # it is over, and llhttp does not know that it was
         self._start()
 
     def _start(self) -> None:
@@ -105,6 +108,8 @@ class Framing:
 
     def feed(self, data: bytes) -> Fault | None:
         """Take what the client sent; None if it is good so far."""
+        if self._shut:
+            return self._behind(data)
         self._shared = False  # whether `data` also holds the end of an earlier message
         while data:
             try:
@@ -120,7 +125,10 @@ class Framing:
                 self._start()
                 if framed:
                     self._standing_in = True
-                    self._parser.feed_data(STAND_IN % framed)
+                    self._parser.feed_data(STAND_IN % (framed + LAST if self._closes else framed))
+                elif self._closes:
+                    self._shut = True
+                    return self._behind(data)
                 continue
             except httptools.HttpParserError:
                 return self._fault or (Fault.SIP if b" SIP/2.0\r\n" in data else Fault.MALFORMED)
@@ -130,6 +138,10 @@ class Framing:
             if self._unfinished > self._limits.head:
                 return Fault.HEAD_TOO_LARGE
         return self._fault
+
+    def _behind(self, data: bytes) -> Fault | None:
+        """What is behind the last request: nothing but empty lines."""
+        return Fault.MALFORMED if data.strip(b"\r\n") else None
 
     def close(self) -> None:
         """Nothing follows: the parser, which holds this, goes."""
@@ -225,6 +237,7 @@ class Framing:
             self._note(Fault.HOST)
         elif method == b"CONNECT" and self._framed:  # to some it has a body, to others a tunnel follows
             self._note(Fault.MALFORMED)
+        self._closes = not self._parser.should_keep_alive()
         self._skipped = bool(self._framed) and self._parser.should_upgrade()
         if self._fault is None:
             self.head(method)

@@ -160,6 +160,13 @@ def upgrades() -> Iterator[Stream]:
         yield odd(f"upgrade to {name} with a body, then a request", body + EVIL)
         chunked = request(b"POST /u HTTP/1.1", *fields, b"Transfer-Encoding: chunked", body=HELLO)
         yield odd(f"upgrade to {name} with chunks, then a request", chunked + EVIL)
+        last = (*fields, b"Connection: close")
+        for what, data in {
+            "": request(b"GET /u HTTP/1.1", *last),
+            " with a body": request(b"POST /u HTTP/1.1", *last, b"Content-Length: 5", body=b"hello"),
+            " with chunks": request(b"POST /u HTTP/1.1", *last, b"Transfer-Encoding: chunked", body=HELLO),
+        }.items():
+            yield odd(f"upgrade to {name} and close{what}, then a request", data + EVIL)
         both = request(
             b"POST /u HTTP/1.1", *fields, b"Content-Length: 5", b"Transfer-Encoding: chunked", body=HELLO
         )

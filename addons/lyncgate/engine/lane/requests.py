@@ -47,7 +47,6 @@ class RequestReader(Framing):
         self._length: int | None = None  # of the body of `current`, where its head says it
         self._got = 0  # bytes of it that have come
         self._left = 0  # bytes of it that llhttp need not look at
-        self._shut = False  # the last such body was that of a request to close: nothing may follow
         self._switching: Incoming | None = None  # what may go on as a websocket, and is not answered yet
         self.now = self.began = 0.0
 
@@ -99,8 +98,6 @@ class RequestReader(Framing):
             data = self._pass(data)
             if not data:
                 return None
-        if self._shut:
-            return Fault.MALFORMED if data.strip(b"\r\n") else None
         if self._switching is None:
             fault = super().feed(data)
             if self.current is not None and self._length is not None and fault is None:
@@ -137,4 +134,5 @@ class RequestReader(Framing):
             return None
         rest, self._switching = self._switching.rest, None
         self._start()
+        self._shut = self._closes
         return self.feed(rest)
