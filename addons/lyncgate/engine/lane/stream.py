@@ -71,8 +71,8 @@ class Stream:
     `secured`: the TLS, from where it begins."""
 
     __slots__ = (
-        "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing", "ahead",
-        "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting", "writable",
+        "_called", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing",
+        "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting", "writable",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
@@ -85,6 +85,7 @@ class Stream:
         self._owner: Owner = owner
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
+        self._called = False  # by us: the peer is a member
         self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
         self.fd = sock.fileno()
         self.secured: Secured | None = None
@@ -107,6 +108,7 @@ class Stream:
     def connect(self, address: tuple[str, int]) -> None:
         """Begin to connect; `ready` or `lost` follow."""
         self.connected = False
+        self._called = True
         code = self._sock.connect_ex(address)
         if code in (0, errno.EINPROGRESS):
             self._want_write(True)
@@ -178,6 +180,11 @@ class Stream:
             self._shake()
             return
         secured = self.secured is not None
+        if secured and self.finished:  # what comes behind our farewell is an error to OpenSSL
+            if not self.discard():
+                self.pause()
+                self._owner.ended()
+            return
         size = RECORD if secured else CHUNK
         last = 0
         for _ in range(TURNS):
@@ -201,7 +208,7 @@ class Stream:
             if last == RECORD and secured and not self.ahead:
                 self._read_ahead(True)
             self._owner.received(data)
-            if not self._reading or (last < size and not self.ahead):
+            if not self._reading or self.finished or (last < size and not self.ahead):
                 return
         if self.ahead:
             self._loop.call_soon(self._resume)
@@ -277,7 +284,7 @@ class Stream:
             pass
         except OSError as error:
             # Told from the loop's next turn: whoever writes is in the middle of something.
-            self._loop.call_soon(self._lose, error)
+            self._loop.call_soon(self._refused, error)
             return
         self._keep(memoryview(view))
 
@@ -316,11 +323,25 @@ class Stream:
         except AGAIN:
             return
         except OSError as error:
-            self._lose(error)
+            self._refused(error)
             return
         self.writable = True
         self._want_write(False)
         self._owner.drained()
+
+    def _refused(self, error: Exception) -> None:
+        """The peer takes no more. What a member has said before is told first: it may have answered early,
+        and left. That its end is an orderly one is not: the system has told the error, and forgotten it."""
+        while self._called and self._reading:
+            try:
+                data = self._recv(RECORD)
+            except OSError:
+                break
+            if not data:
+                break
+            self.got += len(data)
+            self._owner.received(data)
+        self._lose(error)
 
     def _connect_over(self) -> None:
         if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -358,13 +379,16 @@ class Stream:
     def discard(self) -> bool:
         """Throw away what has come. False: the peer has ended."""
         try:
-            while data := self._sock.recv(CHUNK, socket.MSG_DONTWAIT):
+            for _ in range(TURNS):
+                data = self._sock.recv(CHUNK, socket.MSG_DONTWAIT)
+                if not data:
+                    return False
                 self.got += len(data)
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
             return False
-        return False
+        return True
 
     def close(self) -> None:
         """Close now; what the kernel has still goes out."""
