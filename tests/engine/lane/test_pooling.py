@@ -18,6 +18,7 @@ from support.rawhttp import get, post
 pytestmark = pytest.mark.engines("lane")
 
 NTLM = f"Authorization: {ntlm_origin.negotiate()}"
+POLL = get("/ucwa/oauth/v1/applications/1/events?ack=1")
 CHALLENGE = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -133,6 +134,32 @@ def test_one_that_the_member_has_done_with_is_not_used(last_words: bytes) -> Non
                 peer.writer.close()
             await until(upstream.stream.stale)
             assert (await client.ask(post(b"once"))).status == 200
+            assert connections(origins[0]) == [1, 2]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("request_", [get(), POLL, get("/", "Content-Length: 1") + b"x"])
+@pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
+def test_whatever_is_asked_for(last_words: bytes, request_: bytes) -> None:
+    """In the loop's very turn: a GET would have a 408 for its answer, and not all can be asked for again."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
+            assert (await client.ask(get())).status == 200
+            lane = it.running.master.lane
+            assert lane is not None
+            [upstream], [connection] = lane.upstreams.all, lane.clients
+            assert upstream.stream is not None
+            upstream.stream.pause()
+            [peer] = origins[0].peers
+            peer.writer.write(last_words)
+            if not last_words:
+                peer.writer.close()
+            await until(upstream.stream.heard)
+            upstream.stream.read()
+            connection.received(request_)
+            assert (await client.reply()).status == 200
             assert connections(origins[0]) == [1, 2]
 
     asyncio.run(check())

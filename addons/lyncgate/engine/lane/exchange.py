@@ -119,7 +119,7 @@ class Relay:
         upstreams = self._lane.upstreams
         upstream = None
         if not self._again:
-            upstream = upstreams.idle(to, sure=self.incoming.method not in IDEMPOTENT)
+            upstream = upstreams.idle(to)
         if upstream is not None:
             self.use(upstream)
         else:

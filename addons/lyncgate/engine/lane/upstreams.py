@@ -57,13 +57,13 @@ class Upstreams:
         for upstream in [upstream for idle in self._idle.values() for upstream in idle]:
             upstream.close()
 
-    def idle(self, to: Destination, *, sure: bool) -> Upstream | None:
-        """The one used last, which the member is least likely to have closed. `sure`: have a look whether it
-        has, as what is sent on it can't be sent again."""
+    def idle(self, to: Destination) -> Upstream | None:
+        """The one used last, which the member is least likely to have closed. A look whether it has, or has
+        said what nobody asked for: not all can be sent again, and a 408 would be taken for the answer."""
         waiting = self._idle.get(to)
         while waiting:
             upstream = waiting.pop()
-            if upstream.stream is not None and not (sure and upstream.stream.stale()):
+            if upstream.stream is not None and not upstream.stream.stale():
                 return upstream
             upstream.close()
         return None
