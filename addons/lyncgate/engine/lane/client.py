@@ -173,7 +173,7 @@ class ClientConnection:
             return
         ahead = bool(self._reader.queue)
         if relay is not None and relay.incoming.chunks:
-            ahead = sum(map(len, relay.incoming.chunks)) > READ_AHEAD
+            ahead = ahead or sum(map(len, relay.incoming.chunks)) > READ_AHEAD
         self._ahead = ahead
         if ahead and not self._closing:
             self.stream.pause()
@@ -218,7 +218,7 @@ class ClientConnection:
 
     def _over(self, relay: Relay) -> None:
         relay.end()
-        self.relay = None
+        self.relay = self._pace = None
         self._active = time.monotonic()
         if relay.closes or (self._ended and not self._reader.queue):
             self._hang_up(None)
@@ -293,6 +293,7 @@ class ClientConnection:
             relay.closes = True  # its answer is on its way
         elif relay is not None and relay.may_wait and not self.stream.tls:
             relay.closes = relay.closes or not self._reader.queue  # those sent ahead are answered, too
+            self._active = time.monotonic()
             self._deadline.set(self._due())
         else:
             self.leaves()
@@ -319,7 +320,8 @@ class ClientConnection:
     @property
     def idle(self) -> bool:
         """Whether it has nothing to say and nothing is owed to it."""
-        return self.relay is None and not self.stream.waiting and not self._reader.queue
+        reader = self._reader
+        return self.relay is None and not (self.stream.waiting or reader.queue or reader.midway)
 
     def leave(self) -> None:
         """Close it if it is idle: the edge stops. Whoever has just come, or asks at this very moment, is
@@ -357,10 +359,11 @@ class ClientConnection:
             if self._reader.midway:
                 return self._reader.began + times.head
             return self._active + times.idle
-        if self._ended and not relay.over:
-            return self._active + HALF_CLOSED
         if self.stream.waiting:
             return self._paced(TimeLimit.WRITE).due(relay.times)
+        if self._ended:
+            self._pace = None
+            return self._active + HALF_CLOSED
         if relay.waits_for_client and self.stream.reading:
             return self._paced(TimeLimit.BODY).due(relay.times)
         self._pace = None
@@ -394,7 +397,7 @@ class ClientConnection:
 
     def _exchange_too_late(self, relay: Relay) -> None:
         pace = self._pace
-        if self._ended and not relay.over:
+        if self._ended and pace is None:
             self.leaves()
         elif pace is not None and pace.kept(relay.times):
             self._pace = None  # the next stretch

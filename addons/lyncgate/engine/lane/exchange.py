@@ -131,7 +131,7 @@ class Relay:
         self._queued = None
         self._course.queued(self.transit, others, seconds)
         self._connect(to)
-        self._client.settle()
+        self._client.resume()
 
     def waited_in_vain(self) -> None:
         self.fail(Outcome.QUEUE_TIMEOUT)
@@ -161,8 +161,8 @@ class Relay:
         self.proceed()
 
     def settle(self) -> None:
-        """The client's connection goes on, or waits, as things are now."""
-        self._client.settle()
+        """The client's connection goes on, or waits, as things are now: for the member, which was asked."""
+        self._client.resume()
 
     def proceed(self) -> None:
         """Pass on what has come of the request."""
@@ -239,7 +239,9 @@ class Relay:
                     fields, _ = without(interim.fields, interim.names, DOWNWARDS)
                     parts.append(wire.response_head(interim.status, interim.reason, fields))
                 reader.interims = []
-                self._invited = True
+                if not self._invited:
+                    self._invited = True
+                    client.settle()  # the body is due from now on
             if reader.head is None:
                 if parts:
                     client.send(b"".join(parts))
