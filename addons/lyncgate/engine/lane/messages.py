@@ -112,7 +112,7 @@ class MessagesRelay(DemotedRelay):
         self.over = True
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
-            upstream.close()
+            upstream.empty()
         self._client.finished(self)
 
     def client_gone(self) -> None:

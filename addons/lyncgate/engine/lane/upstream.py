@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lyncgate.engine.lane.upstreams import Upstreams
 
 
-LAST_WORDS = 60.0  # seconds that a member may take over what a client said before it left
+LAST_WORDS = 60.0  # seconds that a member may take over what a client said before it left, and to leave
 
 type Address = tuple[int, str]  # family, textual address
 
@@ -243,17 +243,21 @@ class Upstream:
     def drained(self) -> None:
         if self.relay is not None:
             self.relay.member_drained()
-        elif self._emptying:
-            self.close()
+        elif self._emptying and self.stream is not None:
+            self.stream.finish()
 
     def empty(self) -> None:
-        """Nobody uses it any more: close it once the member has taken what was said."""
+        """Nobody uses it any more: what was said is for the member yet, and then it is closed. By the member,
+        for some of it is in the kernel, which would lose it with a reset if a word came meanwhile."""
         self.relay = None
-        if self.stream is None or not self.stream.waiting:
+        if self.stream is None or self.closed:
             self.close()
-        elif not self.closed:
-            self._emptying = True
-            self._deadline.set(time.monotonic() + LAST_WORDS)
+            return
+        self._emptying = True
+        self._deadline.set(time.monotonic() + LAST_WORDS)
+        self.stream.read()
+        if not self.stream.waiting:
+            self.stream.finish()
 
     def close(self) -> None:
         """For good."""
