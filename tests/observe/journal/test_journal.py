@@ -151,6 +151,17 @@ def test_when_it_is_locked_it_waits_then_drops_and_counts_and_then_goes_on(path:
         assert made.behind == 0
 
 
+def test_closed_just_after_it_was_locked_it_writes_what_waits(path: Path) -> None:
+    with journal(path) as (made, told):
+        assert made.flush()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            sent = append(made, 0, 5)
+            wait_until(lambda: made._failing, "it has not noticed")
+            other.execute("ROLLBACK")
+    assert (told.written, told.dropped) == (sent, {})
+
+
 def test_events_that_come_faster_than_they_are_written_are_dropped_and_counted() -> None:
     with journal(None, limit=500) as (made, told):
         sent = append(made, 0, 200)
@@ -226,6 +237,27 @@ def test_damaged_while_it_is_written_it_begins_anew(path: Path, caplog: pytest.L
         append(made, 200, 5)
         assert made.flush()
         assert any(row.id == f"{200:012x}0000" for row in Reader(made.place).list(limit=50))
+
+
+def test_damage_that_two_writers_find_moves_one_file_aside(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with journal(path) as (one, _), journal(path) as (other, _), caplog.at_level(logging.ERROR):
+        append(one, 0, 20)
+        assert one.flush()
+        assert other.flush()
+        with contextlib.closing(sqlite3.connect(path)) as third:
+            third.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        damaged = os.urandom(path.stat().st_size)
+        with path.open("r+b") as file:
+            file.write(damaged)
+        for number, made in enumerate((one, other, one)):
+            append(made, 100 * (number + 1), 5)
+            assert made.flush()
+        (aside,) = path.parent.glob("*.damaged-????????T??????")
+        assert aside.read_bytes() == damaged
+        assert caplog.text.count("is damaged") == 1
+        assert kept(path)[0] >= 5
 
 
 def test_taken_away_while_it_is_written_it_begins_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

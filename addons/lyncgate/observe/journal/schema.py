@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import itertools
 import logging
 import os
 import sqlite3
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -94,16 +96,29 @@ def open_to_write(place: Place) -> sqlite3.Connection:
     sqlite3.OperationalError if it can't be used now (locked, disk full)."""
     if place.path is None:
         return _opened(place)
-    _require_journal(place.path)
-    try:
-        return _opened(place)
-    except sqlite3.OperationalError as error:
-        if _transient(error):
-            raise
-        raise JournalError(f"journal {place}: {error}") from error
-    except sqlite3.DatabaseError as error:
-        move_aside(place.path, str(error))
-        return _opened(place)
+    with _alone(place.path.parent):
+        _require_journal(place.path)
+        try:
+            return _opened(place)
+        except sqlite3.OperationalError as error:
+            if _transient(error):
+                raise
+            raise JournalError(f"journal {place}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            move_aside(place.path, str(error))
+            return _opened(place)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One after the other: all workers start at once, and while one moves a damaged journal aside and begins
+    a new one, the others would find half of each. The lock is the folder's, so nothing is left behind."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # not to be read, or without locks: so be it
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def open_to_read(place: Place) -> sqlite3.Connection:

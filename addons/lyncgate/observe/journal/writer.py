@@ -165,8 +165,11 @@ class Journal:
                 self._wake.wait(pause)
             self._wake.clear()
             more = self._guarded(self._cycle)
-        while self._store and (self._events or self._batch) and not self._failing:
+        self._retry_at = 0.0
+        again = True  # what failed before as well: it may be over by now
+        while again and (self._events or self._batch):
             self._guarded(self._cycle)
+            again = self._store is not None and not self._failing
         self._guarded(self._end)
         self._answer()
 
@@ -295,9 +298,11 @@ class Journal:
             log.warning("journal %s: %s; events are dropped when %d wait", self.place, error, self._limit)
 
     def _damaged(self, error: sqlite3.DatabaseError) -> None:
+        # Each writer finds the damage: who comes later must not take the new one away.
+        replaced = self._store is not None and self._store.replaced
         self._lose()
         self._reopen()
-        if self.place.path:
+        if self.place.path and not replaced:
             with contextlib.suppress(OSError):
                 move_aside(self.place.path, str(error))
 
