@@ -18,7 +18,7 @@ import pytest
 
 from sidebyside.ports import free_port
 from support.crew import Origin, crew, member
-from support.processes import wait_until
+from support.processes import children, wait_until
 
 # Opens what it is told, and becomes the edge, as systemd does it: same process, sockets from 3 on.
 START = """
@@ -114,6 +114,19 @@ def test_systemd_hears_how_it_is(
         while "STOPPING" not in seen:
             seen = told(systemd)
         assert edge.process.popen.wait(10) == 0
+
+
+def test_systemd_hears_that_it_is_ready_though_who_read_the_rules_died(
+    tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(str(tmp_path / "notify"), monkeypatch) as systemd, crew(tmp_path, origin) as edge:
+        assert told(systemd)["READY"] == "1"
+        (admin,) = set(children(edge.pid)) - set(edge.workers().values())
+        os.kill(admin, signal.SIGSTOP)
+        edge.process.tell(signal.SIGHUP)
+        assert told(systemd)["RELOADING"] == "1"
+        os.kill(admin, signal.SIGKILL)
+        assert told(systemd)["READY"] == "1"
 
 
 def test_systemd_hears_which_process_takes_over(

@@ -74,6 +74,12 @@ class Adoption:
         """It may have been the policy that it died of."""
         self._done_with(child, f"{child.name} ended while it adopted the rules")
 
+    def give_up(self, error: str) -> None:
+        """Wait for nobody any more."""
+        self._waiting.clear()
+        self._error = self._error or error
+        self._check()
+
     def _done_with(self, child: Child, error: str | None) -> None:
         if child in self._waiting:
             self._waiting.discard(child)

@@ -105,6 +105,7 @@ class Crew:
         self._slots = [Slot(number) for number in range(size)]
         self._leaving: set[Child] = set()
         self._adoption: Adoption | None = None
+        self._dealt_late = False  # who takes part has changed since that began
         self._askings: dict[int, Asking] = {}
         self._serves = False  # all of the first have been ready
         self._ending = False
@@ -129,6 +130,9 @@ class Crew:
             else:
                 adoption.bank.close_but(self.bank)
                 self._go_back(adoption)
+            if self._dealt_late:
+                self._dealt_late = False
+                self._deal_anew()
             done(error)
 
         bank = self.bank.prepared(policy, max(size, 1))  # raises StartError: nothing has happened yet
@@ -164,6 +168,8 @@ class Crew:
     def drain(self) -> None:
         """End all; the owner hears when the last one is gone."""
         self._ending = True
+        if self._adoption:
+            self._adoption.give_up("the edge is stopping")
         for slot in self._slots:
             if slot.timer:
                 slot.timer.cancel()
@@ -190,8 +196,7 @@ class Crew:
 
     def _spawn(self, slot: Slot) -> None:
         slot.timer = None
-        members = sorted({other.number for other in self._slots if not other.out} | {slot.number})
-        dealt = _deal(self.bank, members, slot.number)
+        dealt = _deal(self.bank, self._members(slot), slot.number)
         own = {id(one) for _, one in dealt}
         policy, tickets, engine, scripts = self.policy, self.tickets, self._engine, self._scripts
 
@@ -233,8 +238,7 @@ class Crew:
                 if slot is not None and not self._ending:
                     log.info("%s was told to stop, another one takes its place", child.name)
                     slot.child = None
-                    self._leaving.add(child)
-                    child.state = WorkerState.DRAINING
+                    self._leave(child)
                     if self._adoption:
                         self._adoption.excuse(child)
                     self._spawn(slot)
@@ -256,6 +260,7 @@ class Crew:
 
     def _ended(self, child: Child, status: int) -> None:
         self._metrics.absorb(child.counted)
+        child.counted = []  # who is just being asked must not count it again
         if self._adoption:
             self._adoption.ended(child)
         for asking in list(self._askings.values()):
@@ -296,6 +301,10 @@ class Crew:
 
         self._reactor.later(self.policy.timeouts.drain + GRACE, late)
 
+    def _members(self, slot: Slot) -> list[int]:
+        """Who takes part when that one does."""
+        return [other.number for other in self._slots if not other.out or other is slot]
+
     def _slot_of(self, child: Child) -> Slot | None:
         return next((slot for slot in self._slots if slot.child is child), None)
 
@@ -315,6 +324,7 @@ class Crew:
         del self._slots[adoption.size :]
         for slot in self._slots:  # whoever was started meanwhile
             if slot.child and slot.child not in adoption.plan:
+                slot.dealt = _deal(self.bank, self._members(slot), slot.number)
                 self._give(slot)
         for number in range(len(self._slots), adoption.size):
             self._slots.append(Slot(number))
@@ -322,12 +332,15 @@ class Crew:
 
     def _go_back(self, adoption: Adoption) -> None:
         for slot in self._slots:
-            if slot.child in adoption.took_over:
+            if slot.child in adoption.took_over and not self._ending:
                 self._give(slot)
 
     def _deal_anew(self) -> None:
         """Who takes part has changed; tell those whose sockets are others now."""
         if self._ending:
+            return
+        if self._adoption:  # what it would tell of the rules before may come after those
+            self._dealt_late = True
             return
         members = [slot.number for slot in self._slots if not slot.out]
         for slot in self._slots:

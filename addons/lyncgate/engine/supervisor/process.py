@@ -28,7 +28,11 @@ def fork(name: str, prepare: Callable[[], None], main: Callable[[], int]) -> int
     parent = os.getpid()
     # No signal between: in the child it would be told to the parent's loop, whose descriptors it still has.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     if child:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return child

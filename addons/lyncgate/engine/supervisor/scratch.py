@@ -22,11 +22,11 @@ ROOM = 8 * MEMORY_JOURNAL  # with its write-ahead log, while a page reads
 
 
 class Scratch:
-    """`folder`: one that the edge before us made."""
+    """`folder`: one that the edge before us made, and has until `take`."""
 
     def __init__(self, folder: str | None = None) -> None:
         self._folder = Path(folder) if folder and Path(folder).is_dir() else None
-        self._given_away = False
+        self._others = self._folder is not None
         self._lock: int | None = None  # open as long as this process lives, or a child of it
         if self._folder:
             self._hold(self._folder)
@@ -54,10 +54,14 @@ class Scratch:
 
     def give_away(self) -> None:
         """It is the next edge's now."""
-        self._given_away = True
+        self._others = True
+
+    def take(self) -> None:
+        """It is ours now, whoever made it."""
+        self._others = False
 
     def remove(self) -> None:
-        if self._folder and not self._given_away:
+        if self._folder and not self._others:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 

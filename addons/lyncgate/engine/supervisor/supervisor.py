@@ -52,6 +52,7 @@ from lyncgate.observe.metrics import Metrics, WorkerState
 from lyncgate.policy.load import Loaded
 
 ANSWERS_WITHIN = 1.0  # seconds: a worker that hangs must not keep a scrape waiting
+ADMIN_ENDS_WITHIN = 16.0  # seconds: more than it takes for its last answers and a journal that is locked
 TICKETS_LAST = 12 * 3600.0  # seconds until session ticket keys are renewed
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class Supervisor:
         if self._admin is None:
             self._reactor.stop()
         else:
-            self._children.send(self._admin, Drain())
+            self._end_admin(self._admin)
 
     def close_in_worker(self) -> None:
         """What only the supervisor and its admin have."""
@@ -186,12 +187,25 @@ class Supervisor:
             "admin", run, close=close, heard=self._heard, ended=self._admin_ended
         )
 
+    def _end_admin(self, child: Child) -> None:
+        """It is killed if it takes longer than it may."""
+        self._children.send(child, Drain())
+
+        def late() -> None:
+            if self._admin is child:
+                log.error("admin has not ended and is killed")
+                self._children.kill(child)
+
+        self._reactor.later(ADMIN_ENDS_WITHIN, late)
+
     def _admin_ended(self, child: Child, status: int) -> None:
         self._admin = None
         self._metrics.absorb(child.counted)
         for reply in self._reloads.values():
             reply({"ok": False, "problems": ["the admin process ended while it read the rules"]})
-        self._reloads.clear()
+        if self._reloads:
+            self._reloads.clear()
+            self._say_ready()
         if self._stopping:
             if not list(self._crew.children()):
                 self._reactor.stop()
@@ -210,7 +224,7 @@ class Supervisor:
         match message:
             case Ready():
                 child.state = WorkerState.READY
-                if not self._serving:
+                if not self._serving and not self._stopping:
                     self._serving = True
                     self._serves()
             case AskAll():
@@ -285,6 +299,7 @@ class Supervisor:
             return
         say_ready(self._ready)
         self._ready = None
+        self._scratch.take()
         self._started(Started(self._crew.bank.addresses(), self._admin_address(), self._policy.version))
         self._say_ready()
 
@@ -337,8 +352,10 @@ class Supervisor:
     # -- upgrade ---------------------------------------------------------------------------------
 
     def _begin_upgrade(self, reply: Reply) -> None:
+        why = "" if self._serving else "the edge is starting"
         if self._stopping or self._upgrade is not None:
             why = "the edge is stopping" if self._stopping else "an upgrade is under way"
+        if why:
             log.error("no upgrade: %s", why)
             reply({"ok": False, "problems": [why]})
             return
@@ -369,7 +386,7 @@ class Supervisor:
             self._admin_socket.close()
             self._admin_socket = None
         if self._admin is not None:  # the address is the next edge's
-            self._children.send(self._admin, Drain())
+            self._end_admin(self._admin)
         self._end()
 
 

@@ -34,16 +34,21 @@ class Upgrade:
         self._done = done
         self._pipe, given.ready = os.pipe()
         os.set_blocking(self._pipe, False)
-        descriptor, passed = handed_over(bank, given)
         try:
-            # The interpreter's options and the command line as they were.
-            self.process = subprocess.Popen(  # noqa: S603
-                [sys.executable, *sys.orig_argv[1:]],
-                pass_fds=passed,
-                env=os.environ | {HANDOVER: str(descriptor)},
-            )
+            descriptor, passed = handed_over(bank, given)
+            try:
+                # The interpreter's options and the command line as they were.
+                self.process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, *sys.orig_argv[1:]],
+                    pass_fds=passed,
+                    env=os.environ | {HANDOVER: str(descriptor)},
+                )
+            finally:
+                os.close(descriptor)
+        except OSError:
+            os.close(self._pipe)
+            raise
         finally:
-            os.close(descriptor)
             os.close(given.ready)
         reactor.watch(self._pipe, self._said)
         self._timer = reactor.later(PATIENCE, self._late)

@@ -141,7 +141,7 @@ class _Worker:
         """One after the other, while it serves on."""
         while True:
             message, descriptors = await self._adoptions.get()
-            sockets = None
+            sockets, made = None, []
             if message.places is not None:
                 made = [socket.socket(fileno=descriptor) for descriptor in descriptors]
                 sockets = _grouped(list(zip(message.places, made, strict=True)))
@@ -150,6 +150,8 @@ class _Worker:
                 await body.adopt(message.policy, sockets)
             except (OSError, SSL.Error, StartError) as refused:
                 error = str(refused)
+                for one in made:  # else an address of these rules is taken until others come
+                    one.close()
             except Exception as crash:
                 log.exception("adopting %s", message.policy.version)
                 error = f"{type(crash).__name__}: {crash}"
