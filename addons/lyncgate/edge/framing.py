@@ -182,9 +182,9 @@ class Framing:
         if len(self.url) > self._limits.url:
             self._note(Fault.URL_TOO_LONG)
             self.url = self.url[: self._limits.url]
-        elif b"#" in url or (url == b"*" and self._parser.get_method() == b"PRI"):
-            # No target has a fragment (RFC 9112 §3.2): servers differ on where its path ends. The other is
-            # the preface of HTTP/2, of which llhttp takes the head for good.
+        elif b"#" in url or self._parser.get_method() == b"PRI":
+            # No target has a fragment (RFC 9112 §3.2): servers differ on where its path ends. The other is no
+            # method, but how the preface of HTTP/2 begins, of which llhttp takes the head for good.
             self._note(Fault.MALFORMED)
 
     def on_header(self, name: bytes, value: bytes) -> None:
