@@ -183,13 +183,15 @@ def test_last_words_to_a_slow_member(monkeypatch: pytest.MonkeyPatch, reads: boo
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_a_refusal_is_followed_by_the_next_request(together: bool) -> None:
+@pytest.mark.parametrize("how", ["one by one", "together", "together, and no more"])
+def test_a_refusal_is_followed_by_the_next_request(how: str) -> None:
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             origins[0].answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
-            if together:
+            if how != "one by one":
                 await client.send(ASK + get("/next"))
+                if how == "together, and no more":
+                    client.writer.write_eof()
                 assert (await client.reply()).status == 403
                 assert (await client.reply()).status == 403
             else:

@@ -145,7 +145,7 @@ class ClientConnection:
                     relay = self.relay = Relay(self._lane, self, incoming)
                 else:
                     relay = self.relay = scripts.relay(self._lane, self, incoming)
-                relay.closes = relay.closes or (self._ended and not queue)
+                relay.closes = relay.closes or (self._ended and not self._reader.more)
                 relay.start()
         finally:
             self._advancing = False
@@ -220,7 +220,7 @@ class ClientConnection:
         relay.end()
         self.relay = self._pace = None
         self._active = time.monotonic()
-        if relay.closes or (self._ended and not self._reader.queue):
+        if relay.closes or (self._ended and not self._reader.more):
             self._hang_up(None)
             return
         if relay.incoming.websocket:
@@ -292,7 +292,7 @@ class ClientConnection:
         elif relay is not None and relay.over:
             relay.closes = True  # its answer is on its way
         elif relay is not None and relay.may_wait and not self.stream.tls:
-            relay.closes = relay.closes or not self._reader.queue  # those sent ahead are answered, too
+            relay.closes = relay.closes or not self._reader.more  # those sent ahead are answered, too
             self._active = time.monotonic()
             self._deadline.set(self._due())
         else:

@@ -59,6 +59,11 @@ class RequestReader(Framing):
         """Whether the last that came is a head that has not ended."""
         return self._in_head
 
+    @property
+    def more(self) -> bool:
+        """Whether something of requests that are not begun yet has come."""
+        return bool(self.queue) or (self._switching is not None and bool(self._switching.rest))
+
     def head(self, method: bytes) -> None:
         names, fields = self.names, self.fields
         message = Incoming(method, self.url, fields, names, begun=self.began)
