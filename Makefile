@@ -32,9 +32,10 @@ check: $(READY)
 	@$(BIN)/python -m pytest -q -n 0 tests/test_layers.py
 
 native: $(NATIVE)/.ready
+# All but the fuzzer's targets: they derive from a class that is compiled.
 test-native: $(NATIVE)/.ready
 	@PYTHONPATH=$(abspath $(NATIVE)) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
-		-o pythonpath="$(NATIVE) bench tests" $(ARGS)
+		-o pythonpath="$(NATIVE) bench tests" --ignore tests/fuzz $(ARGS)
 
 $(NATIVE)/.ready: $(READY) deploy/native.py $(shell find addons/lyncgate -name '*.py')
 	@rm -rf $(NATIVE) && mkdir -p $(NATIVE)

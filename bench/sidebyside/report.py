@@ -62,7 +62,8 @@ def page(document: Document) -> str:
     parts = [
         "# lyncgate beside its peers",
         "Made by `make bench` of [edge.json](edge.json); do not edit. Beside it lie `journal.json` of "
-        "bench/journal.py, `accuracy.json` of `make accuracy` and `upgrade.json` of bench/upgrade.py.",
+        "bench/journal.py, `accuracy.json` of `make accuracy`, `upgrade.json` of bench/upgrade.py and "
+        "`soak.json` of bench/soak.py.",
         *([QUICK] if document["quick"] else []),
         targets(document),
         f"![The main figures as bars]({document['plot']})" if document.get("plot") else "",
