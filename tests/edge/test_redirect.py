@@ -136,3 +136,14 @@ def test_a_client_that_leaves_before_its_body_is_through() -> None:
             assert (record.outcome, record.status, record.ended_by) == ("client_gone", None, "client")
 
     asyncio.run(check())
+
+
+def test_a_question_about_the_server_stays_with_that_server() -> None:
+    """`*` is no path (RFC 9112 §3.2.4): behind the host it would be part of its name."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it, it.http("redirecting") as client:
+            reply = await client.ask(get("*", method="OPTIONS"))
+            assert (reply.status, reply.value("location")) == (308, f"https://{WEB}".encode())
+
+    asyncio.run(check())

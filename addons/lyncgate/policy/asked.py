@@ -47,6 +47,8 @@ def read(limits: Limits, request: Request) -> Asked | Deny:
 def https_url(host: str, target: bytes) -> str:
     """The absolute URL of a target that `read` let through: as it came, but for bytes that a header
     field can't carry, which are percent-encoded. No port: what is public is public on 443."""
+    if target == b"*":  # in absolute form it has no path (RFC 9112 §3.2.4)
+        target = b""
     return f"https://{host}{urllib.parse.quote_from_bytes(target, safe=_PRINTABLE)}"
 
 
