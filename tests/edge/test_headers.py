@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import ipaddress
 import re
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from lyncgate.policy.policy import Publication
 from support import certificates
-from support.edge import WEB, edge, policy, with_listener
+from support.edge import WEB, edge, policy, until, with_listener
 from support.origin import OK, members
 from support.rawhttp import Fields, get
 
@@ -289,5 +290,33 @@ def test_no_answer_of_our_own_names_a_product() -> None:
                 raw += await client.rest()
             assert raw.count(b"HTTP/1.1") >= 15
             assert not re.search(rb"(?i)mitm|python|lyncgate|\r\nserver:|\r\nvia:|errno|refused", raw)
+
+    asyncio.run(check())
+
+
+@pytest.mark.engines("lane")  # stock leaves circles, and nothing collects them here
+def test_a_client_can_not_fill_the_memory() -> None:
+    """Connection and Host are remembered for they say always the same few things. What says others is not."""
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins)) as it:
+
+            async def ask(number: int) -> None:
+                words = ",".join(f"{number:x}{word:x}" for word in range(0x1000, 0x3000))
+                async with it.http() as client:
+                    assert (await client.ask(get("/", f"Connection: {words}"))).status == 200
+                async with it.http() as client:
+                    assert (await client.ask(get(host=f"{number}" + "a" * 50_000))).status == 400
+
+            await ask(0)
+            tracemalloc.start()
+            try:
+                for number in range(1, 33):
+                    await ask(number)
+                await until(lambda: not it.clients)
+                origins[0].requests.clear()
+                assert tracemalloc.get_traced_memory()[0] < 2_000_000
+            finally:
+                tracemalloc.stop()
 
     asyncio.run(check())

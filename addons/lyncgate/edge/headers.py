@@ -12,7 +12,7 @@ import functools
 from collections.abc import Sequence
 
 from lyncgate.edge.client import Client
-from lyncgate.edge.heads import Field, Fields, ResponseHead, tokens, values
+from lyncgate.edge.heads import Field, Fields, ResponseHead, is_usual, tokens, values
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Forward
@@ -108,11 +108,13 @@ def _said(client: Client, exchange: Exchange) -> tuple[Field, ...]:
     return client.said[1]
 
 
-@functools.lru_cache(maxsize=256)  # Connection says always the same few things
 def _declared(lines: tuple[bytes, ...], unwanted: frozenset[bytes]) -> tuple[frozenset[bytes], bool]:
     """What is unwanted of a message with these Connection fields, and whether they say `close`."""
     named = frozenset(tokens(lines))
     return unwanted | (named - NEVER_NAMED), b"close" in named
+
+
+_remembered_declared = functools.lru_cache(maxsize=256)(_declared)  # it says always the same few things
 
 
 def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) -> tuple[list[Field], bool]:
@@ -123,5 +125,6 @@ def without(fields: Fields, names: Sequence[bytes], unwanted: frozenset[bytes]) 
     close = False
     if b"connection" in names:
         lines = [value for (_, value), name in zip(fields, names, strict=True) if name == b"connection"]
-        unwanted, close = _declared(tuple(lines), unwanted)
+        declared = _remembered_declared if is_usual(lines) else _declared
+        unwanted, close = declared(tuple(lines), unwanted)
     return [field for field, name in zip(fields, names, strict=True) if name not in unwanted], close

@@ -116,10 +116,24 @@ def tokens(lines: Iterable[bytes]) -> list[bytes]:
     return [token.strip().lower() for line in lines for token in line.split(b",")]
 
 
-@functools.lru_cache(maxsize=256)
+REMEMBERED = 256  # bytes: of longer Connection fields nothing is kept, or a client could fill the memory
+
+
+def is_usual(lines: Sequence[bytes]) -> bool:
+    """Whether Connection fields are such as honest messages have."""
+    return len(lines) == 1 and len(lines[0]) <= REMEMBERED
+
+
 def connection(lines: tuple[bytes, ...]) -> frozenset[bytes]:
     """What the Connection fields of a message say: always the same few things."""
+    return _remembered_connection(lines) if is_usual(lines) else _connection(lines)
+
+
+def _connection(lines: tuple[bytes, ...]) -> frozenset[bytes]:
     return frozenset(tokens(lines))
+
+
+_remembered_connection = functools.lru_cache(maxsize=256)(_connection)
 
 
 def cookie(fields: Fields, name: bytes) -> bytes:

@@ -27,7 +27,7 @@ KIND_OF = {Redirect: "redirect", Answer: "answer", Forward: "forward", Deny: "de
 
 
 REMEMBERED = 1024  # requests whose decision is known: phones ask for the same few targets
-LONGEST = 256  # bytes of a target that is remembered
+LONGEST = 256  # bytes of a target, and of a Host, that are remembered
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,7 +59,7 @@ class Route:
     def _judge(self, policy: Policy, request: Request) -> Judged:
         """decide() says the same of the same request for as long as a policy is in force. It looks at the
         client's address only where a publication does."""
-        if self._by_source or len(request.target) > LONGEST:
+        if self._by_source or len(request.target) > LONGEST or len(request.host) > LONGEST:
             return _judged(request, decide(policy, request))
         key = request[:5]
         judged = self._known.get(key)

@@ -22,12 +22,15 @@ _LONGEST = 253  # characters of a DNS name without its final dot (RFC 1035 §2.3
 _LONGEST_VALUE = _LONGEST + len(".:65535")
 
 
-@functools.lru_cache(maxsize=256)
 def parse(value: bytes) -> str | None:
     """The name that a Host field value means, in lower case, without port and final dot; an IPv6
     literal keeps its brackets, in its shortest form. None: not a host name."""
-    if len(value) > _LONGEST_VALUE:
-        return None
+    # Of longer ones nothing is kept, or a client could fill the memory.
+    return _parsed(value) if len(value) <= _LONGEST_VALUE else None
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(value: bytes) -> str | None:
     value = value.lower()
     if name := _NAME.fullmatch(value):
         return name[1].decode() if len(name[1]) <= _LONGEST else None
