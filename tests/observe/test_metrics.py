@@ -10,9 +10,11 @@ import pytest
 
 from lyncgate.edge.framing import Fault
 from lyncgate.observe.metrics import Metrics
-from lyncgate.policy.policy import CertificateFiles, Member, Pool
+from lyncgate.policy.policy import CertificateFiles, Health, Member, Pool
 from lyncgate.signin.exchange import Outcome, Phase, Source
 from observe.samples import LONG_POLL, NO_MEMBER, POLICY, POLL, SCAN, TICKET, exercised, series
+
+CHECK_UP = "lyncgate_upstream_check_up"
 
 
 @pytest.fixture
@@ -258,3 +260,24 @@ def test_process_metrics_are_there(metrics: Metrics) -> None:
     assert started is not None
     assert 0 < started <= time.time()
     assert (metrics.registry.get_sample_value("process_open_fds") or 0) > 2
+
+
+def test_a_check_that_a_reload_takes_away_leaves_no_verdict(metrics: Metrics) -> None:
+    """It would say for ever what was seen last: a member that is down."""
+    metrics.member_state("pool01", "fe01", False)
+    for check in ("tcp", "https"):
+        metrics.member_check("pool01", "fe01", check, False)
+    pool = POLICY.pools["pool01"]
+
+    def told(health: Health) -> list[str]:
+        metrics.configure(
+            dataclasses.replace(POLICY, pools={"pool01": dataclasses.replace(pool, health=health)})
+        )
+        return [name for name in series(metrics) if name.startswith(("lyncgate_upstream_up", CHECK_UP))]
+
+    one = [
+        'lyncgate_upstream_up{pool="pool01",member="fe01"}',
+        'lyncgate_upstream_check_up{pool="pool01",member="fe01",check="https"}',
+    ]
+    assert sorted(told(Health(tcp=None))) == sorted(one)
+    assert told(Health(tcp=None, https=None)) == []

@@ -26,6 +26,7 @@ from prometheus_client import CollectorRegistry
 import lyncgate
 from lyncgate.edge.framing import Fault
 from lyncgate.edge.outcomes import ENDED_BY
+from lyncgate.edge.pool import checks_of
 from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.lync.stages import Stage
 from lyncgate.observe.counting import Cell, Snapshot
@@ -78,6 +79,7 @@ class Metrics:
         self._listeners: AbstractSet[str] = frozenset()
         self._publications: AbstractSet[str] = BUILT_IN_PUBLICATIONS
         self._members: AbstractSet[tuple[str, str]] = frozenset()
+        self._checks: AbstractSet[tuple[str, ...]] = frozenset()
         self._upstream_connections: dict[tuple[str, str], Cell] = {}
         self._families.build[
             lyncgate.__version__, platform.python_version(), importlib.metadata.version("mitmproxy")
@@ -129,6 +131,12 @@ class Metrics:
         self._members = {
             (pool.name, member.name) for pool in policy.pools.values() for member in pool.members
         }
+        self._checks = {
+            (pool.name, member.name, check)
+            for pool in policy.pools.values()
+            for check in checks_of(pool)
+            for member in pool.members
+        }
         self._upstream_connections.clear()
         self._forget()
         self._tallies.clear()
@@ -169,8 +177,12 @@ class Metrics:
             volume.keep(lambda values: values[0] in listeners and values[1] in publications)
         for counter in (families.accepted, families.rejections):
             counter.keep(lambda values: values[0] in listeners)
-        for gauge in (families.up, families.check_up, families.upstream_connections, families.queue_length):
+        for gauge in (families.upstream_connections, families.queue_length):
             gauge.keep(lambda values: values[:2] in members)
+        # What is checked no longer would stay as it was last seen for ever.
+        checked = {(pool, member) for pool, member, _ in self._checks}
+        families.check_up.keep(lambda values: values in self._checks)
+        families.up.keep(lambda values: values in checked)
         for counter in (families.failovers, families.upstream_responses):
             counter.keep(lambda values: values[:2] in members)
 
@@ -256,7 +268,7 @@ class Metrics:
 
     def member_check(self, pool: str, member: str, check: Literal["tcp", "https"], up: bool) -> None:
         """One check of a member ended."""
-        if (pool, member) in self._members:  # else it ended after the reload that removed the member
+        if (pool, member, check) in self._checks:  # else it ended after the reload that removed it
             self._families.check_up[pool, member, check].set(up)
 
     def member_state(self, pool: str, member: str, up: bool) -> None:
