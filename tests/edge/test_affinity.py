@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lyncgate.policy.policy import Affinity, Balance, Policy
-from support.edge import EdgeUnderTest, edge, policy, until
+from support.edge import EdgeUnderTest, edge, policy, pool, until
 from support.origin import OK, Origin, members
 from support.rawhttp import Client, Message, get
 
@@ -257,7 +257,7 @@ def test_ntlm_ends_with_its_connection() -> None:
             [record] = it.records[-1:]
             assert record.member == f"fe0{origins.index(at) + 1}"
             [known] = it.clients
-            await until(lambda: not (known.bond and known.bond.pinned))
+            await until(lambda: not known.bonds["pool01"].pinned)
             assert (await client.ask(get())).status == 200
             assert len(at.requests) == 2
 
@@ -314,5 +314,26 @@ def test_upstream_connections_are_never_shared() -> None:
                     await until(lambda: it.upstreams == 3)
                 await until(lambda: it.upstreams <= 1)  # nobody's may be left, for anybody
             assert origins[0].connections <= 9
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("fields", [(), (NTLM,)])
+def test_a_connection_that_asks_two_pools_stays_with_its_member_of_each(fields: tuple[str, ...]) -> None:
+    async def check() -> None:
+        async with members(2) as first, members(2) as second:
+            rules = policy(first, balance=Balance.ROUND_ROBIN)
+            other = dataclasses.replace(rules.publications[0], name="other", paths=("/other",), pool="pool02")
+            rules = dataclasses.replace(
+                rules,
+                publications=(other, *rules.publications),
+                pools={**rules.pools, "pool02": pool(second, "pool02")},
+            )
+            async with edge(rules) as it, it.http() as client:
+                for _ in range(3):
+                    assert (await client.ask(get("/", *fields))).status == 200
+                    assert (await client.ask(get("/other"))).status == 200
+                assert sorted(len(origin.requests) for origin in first) == [0, 3]
+                assert sorted(len(origin.requests) for origin in second) == [0, 3]
 
     asyncio.run(check())

@@ -38,7 +38,7 @@ class Client:
     greeted: bool = False  # had a request: the handshake was the first one's
     counted: str = "_other"  # the listener that metrics count it under
     said: tuple[str, tuple[Field, ...]] | None = None  # the X-Forwarded-* for a host, as they go upstream
-    bond: Bond | None = None  # the member that it talks to
+    bonds: dict[str, Bond] = dataclasses.field(default_factory=dict)  # by pool: the member that it talks to
 
 
 def listener_of(client: Client, policy: Policy) -> Listener | None:

@@ -208,8 +208,9 @@ class Flows:
         self.course.unreached(transit, phase, failure, attempt)
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
-        if client := self.clients.get(data.client.id):
-            self.course.publish.parted(client)
+        client, server = self.clients.get(data.client.id), data.server
+        if client and isinstance(server, MemberConnection) and server.address:
+            self.course.publish.parted(client, server.pool, server.address[0])
 
 
 class _RequestBody:

@@ -32,10 +32,9 @@ class PublishObserver(Protocol):
 
 @dataclasses.dataclass(slots=True)
 class Bond:
-    """The member that a client connection talks to. `pinned`: by a log-on of the connection, until the
-    upstream connection ends."""
+    """The member of a pool that a client connection talks to. `pinned`: by a log-on of the connection, until
+    the upstream connection ends."""
 
-    pool: str
     member: MemberState
     pinned: bool = False
 
@@ -55,10 +54,11 @@ class Publish:
             transit.answer = OwnAnswer(STATUS[Outcome.NO_MEMBER])
 
     def _preferred(self, transit: Transit) -> MemberState | None:
-        pool, bond = transit.pool, transit.client.bond
+        pool = transit.pool
         if pool is None:
             return None
-        if bond and (bond.pool != pool.pool.name or bond.member not in pool.members):
+        bond = transit.client.bonds.get(pool.pool.name)
+        if bond and bond.member not in pool.members:
             bond = None
         if bond and bond.pinned:
             return bond.member
@@ -73,7 +73,7 @@ class Publish:
         pool, client = transit.pool, transit.client
         if pool is None:
             return False
-        bond = client.bond
+        bond = client.bonds.get(pool.pool.name)
         if prefer is not None and bond is not None and bond.pinned and bond.member is prefer:
             member: MemberState | None = prefer  # while it drains or fails checks too: the log-on lives there
         else:
@@ -85,8 +85,8 @@ class Publish:
         transit.tried.add(member.name)
         transit.exchange.member = member.name
         transit.exchange.attempts += 1
-        if bond is None or bond.member is not member or bond.pool != pool.pool.name:
-            client.bond = Bond(pool.pool.name, member)
+        if bond is None or bond.member is not member:
+            client.bonds[pool.pool.name] = Bond(member)
         return True
 
     # How connecting goes. A phase that fails stays None, unless another member does better.
@@ -109,16 +109,17 @@ class Publish:
             return False
         failed, pool = transit.member, transit.pool
         failed.connect_failed(pool.pool)
-        transit.client.bond = None
+        transit.client.bonds.pop(pool.pool.name, None)
         if not self._assign(transit, None):
             return False
         self.observer.failover(pool.pool.name, failed.name)
         return True
 
-    def parted(self, client: Client) -> None:
-        """The upstream connection that the client had logged on to has ended."""
-        if client.bond is not None:
-            client.bond.pinned = False
+    def parted(self, client: Client, pool: str, host: str) -> None:
+        """The last upstream connection to that member that the client had logged on to has ended."""
+        bond = client.bonds.get(pool)
+        if bond is not None and bond.member.member.host == host:
+            bond.pinned = False
 
     def answered(self, transit: Transit) -> None:
         response, member = transit.response, transit.member
@@ -129,7 +130,7 @@ class Publish:
         transit.phase(Phase.WAIT, now - (transit.sent or transit.connected_at or transit.head))
         fqdn = known(response, b"x-ms-server-fqdn").decode("latin-1")
         transit.exchange.server_fqdn = fqdn[:FQDN_SHOWN] if fqdn else None
-        bond = transit.client.bond
+        bond = transit.client.bonds.get(transit.pool.pool.name) if transit.pool is not None else None
         challenged = b"www-authenticate" in response.names and ntlm.challenged(response.fields)
         if bond and (challenged or transit.request.login):
             bond.pinned = True

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lyncgate.engine.lane import upstreams
+from lyncgate.policy.policy import Bridge
 from lyncgate.signin.exchange import Outcome
 from support import certificates, ntlm_origin
 from support.edge import edge, policy, until
@@ -90,12 +91,11 @@ def test_a_log_on_that_the_member_ends() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             assert (await client.ask(get("/", NTLM))).status == 200
             [known] = it.clients
-            assert known.bond is not None
-            assert known.bond.pinned
+            assert known.bonds["pool01"].pinned
             [peer] = origins[0].peers
             peer.writer.close()
             await until(lambda: not it.upstreams)
-            assert not known.bond.pinned
+            assert not known.bonds["pool01"].pinned
             assert (await client.ask(get("/", NTLM))).status == 200
             assert connections(origins[0]) == [1, 2]
 
@@ -227,5 +227,34 @@ def test_tls_sessions_of_members_are_resumed() -> None:
                 await origins[0].cut()
                 await until(lambda: not it.upstreams)
             assert resumed == [False, True, True]
+
+    asyncio.run(check())
+
+
+def test_a_log_on_outlives_one_at_another_port_of_its_member() -> None:
+    """A client logged on at two ports of a member. One connection ends; it stays bound by the other one."""
+
+    async def check() -> None:
+        async with members(2) as site, members(2) as office:
+            rules = policy(site)
+            port = office[0].port
+            other = dataclasses.replace(
+                rules.publications[0], name="other", paths=("/m",), bridge=Bridge(http=port, https=port)
+            )
+            rules = dataclasses.replace(rules, publications=(other, *rules.publications))
+            async with edge(rules) as it, it.http() as client:
+                assert (await client.ask(get("/m", NTLM))).status == 200
+                assert (await client.ask(get("/", NTLM))).status == 200
+                at = next(number for number, origin in enumerate(site) if origin.requests)
+                await office[at].cut()
+                await until(lambda: it.upstreams == 1)
+                made = rules.pools["pool01"]
+                changed = [dataclasses.replace(m, drain=n == at) for n, m in enumerate(made.members)]
+                drained = dataclasses.replace(made, members=tuple(changed))
+                await it.running.master.adopt(
+                    dataclasses.replace(rules, version="1", pools={"pool01": drained})
+                )
+                assert (await client.ask(get("/", NTLM))).status == 200
+                assert connections(site[at]) == [1, 1]
 
     asyncio.run(check())

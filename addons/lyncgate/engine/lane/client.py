@@ -209,7 +209,9 @@ class ClientConnection:
     def parted(self, upstream: Upstream) -> None:
         """A connection that it had logged on to has ended."""
         self.private.forget(upstream)
-        self._lane.course.publish.parted(self.record)
+        pool, host = upstream.to.pool, upstream.to.host
+        if not self.private.reaches(pool, host):
+            self._lane.course.publish.parted(self.record, pool, host)
 
     def finished(self, relay: Relay) -> None:
         """Both messages are whole; the answer may not have left yet."""

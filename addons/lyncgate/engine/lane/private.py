@@ -31,6 +31,13 @@ class Private:
             return None
         return upstream if upstream is not None and not upstream.closed else None
 
+    def reaches(self, pool: str, host: str) -> bool:
+        """Whether one of them goes to this member."""
+        for to in self._kept:  # noqa: SIM110 (as `MemberState.up`)
+            if to.pool == pool and to.host == host:
+                return True
+        return False
+
     def keep(self, upstream: Upstream) -> None:
         """An exchange is over."""
         upstream.relay = None
