@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import socketserver
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from lyncgate.edge.health import HealthChecks
+from lyncgate.lab.ports import bound
 from lyncgate.policy.policy import Bridge, CertificateFiles, Health, Policy, UpstreamTls
 from support import certificates
 from support.certificates import POOL_NAME, ca_file, fingerprint, issued, self_signed
@@ -245,5 +248,52 @@ def test_a_reload_restarts_the_checks_by_the_new_rules() -> None:
                 asked = len(web.requests)
                 await web.received(asked + 2)
                 assert it.member().usable
+
+    asyncio.run(check())
+
+
+class Mute(socketserver.BaseRequestHandler):
+    """A web site that takes the request, says `answer`, and hangs: it neither closes nor hears a goodbye."""
+
+    answer = b""
+
+    def handle(self) -> None:
+        context, ended = certificates.server(GOOD), self.server.ended  # type: ignore[attr-defined]  # our own
+        with context.wrap_socket(self.request, server_side=True) as tls:
+            tls.recv(65536)
+            tls.sendall(self.answer)
+            ended.wait()
+
+
+@contextlib.contextmanager
+def mute(answer: bytes) -> Iterator[int]:
+    """Its port on 127.0.0.2."""
+    handler = type("Saying", (Mute,), {"answer": answer})
+    with socketserver.ThreadingTCPServer(("127.0.0.2", 0), handler, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = bound("127.0.0.2", 0)
+        server.server_activate()
+        server.ended = threading.Event()  # type: ignore[attr-defined]
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.ended.set()  # type: ignore[attr-defined]
+            server.shutdown()
+
+
+@pytest.mark.parametrize(("answer", "alive"), [(b"HTTP/1.1 200 OK\r\n", True), (b"", False)])
+def test_a_member_that_never_says_goodbye(answer: bytes, alive: bool) -> None:
+    """The verdict does not wait for it: a good answer is one, and a member that hangs is out in time."""
+
+    async def check() -> None:
+        async with members(1) as [sip]:
+            with mute(answer) as port:
+                health = dataclasses.replace(FAST, tcp=sip.port, timeout=0.5)
+                rules = policy([sip], bridge=Bridge(http=None, https=port), health=health)
+                async with edge(rules) as it:
+                    await settled(it)
+                    assert it.member().checks["https"].up is alive
 
     asyncio.run(check())

@@ -24,6 +24,7 @@ from lyncgate.edge.state import EdgeState
 from lyncgate.policy.policy import Policy, Pool, UpstreamTls
 
 ALIVE_BELOW = 500  # a 401 or 404 is a living web site
+GOODBYE = 2.0  # seconds that a member has to take leave
 LOOKS = 50  # at a check while it takes its time: several times the turns of the loop that one needs
 
 
@@ -94,7 +95,9 @@ async def _attended(check: Coroutine[Any, Any, bool], patience: float) -> bool:
 
 async def _tcp(pool: Pool, member: MemberState) -> bool:
     _, writer = await asyncio.open_connection(member.member.host, pool.health.tcp)
-    await _close(writer)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
     return True
 
 
@@ -102,7 +105,11 @@ async def _https(pool: Pool, member: MemberState) -> bool:
     """GET with the public Host; any answer under 500 from a member that proves who it is."""
     name = pool.tls.name or member.member.host
     reader, writer = await asyncio.open_connection(
-        member.member.host, pool.bridge.https, ssl=_context(pool.tls), server_hostname=name
+        member.member.host,
+        pool.bridge.https,
+        ssl=_context(pool.tls),
+        server_hostname=name,
+        ssl_shutdown_timeout=GOODBYE,
     )
     try:
         leaf = x509.load_der_x509_certificate(
@@ -119,7 +126,8 @@ async def _https(pool: Pool, member: MemberState) -> bool:
         version, status, *_ = (await reader.readline()).split(None, 2)
         return version.startswith(b"HTTP/1.") and int(status) < ALIVE_BELOW
     finally:
-        await _close(writer)
+        # Not waited for: that would take the member's own goodbye, and one that hangs never says it.
+        writer.close()
 
 
 def _context(tls: UpstreamTls) -> ssl.SSLContext:
@@ -133,9 +141,3 @@ def _context(tls: UpstreamTls) -> ssl.SSLContext:
     else:
         context.set_default_verify_paths()
     return context
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError, ssl.SSLError):
-        await writer.wait_closed()
