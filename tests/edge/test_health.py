@@ -297,3 +297,31 @@ def test_a_member_that_never_says_goodbye(answer: bytes, alive: bool) -> None:
                     assert it.member().checks["https"].up is alive
 
     asyncio.run(check())
+
+
+def test_a_port_that_is_not_checked_takes_no_member_out() -> None:
+    """Nobody listens where plain HTTP is bridged to. Whoever asks there does not end HTTPS for all."""
+
+    async def check() -> None:
+        async with front_end() as (sip, web):
+            with bound("127.0.0.2", 0) as dead:
+                rules = checked(sip, web, health={"every": 600.0})
+                pool = rules.pools["pool01"]
+                bridge = Bridge(http=dead.getsockname()[1], https=web.port)
+                async with edge(
+                    dataclasses.replace(rules, pools={"pool01": dataclasses.replace(pool, bridge=bridge)})
+                ) as it:
+                    await settled(it)
+                    for _ in range(pool.health.fall + 1):
+                        async with it.http() as client:
+                            await client.send(get("/", "Connection: close"))
+                            assert (await client.rest()).startswith(b"HTTP/1.1 502 ")
+                    async with it.https() as client:
+                        assert (await client.ask(get())).status == 200
+                    await web.stop()  # and where it is checked, it counts
+                    for status in (b"502", b"502", b"503"):
+                        async with it.https() as client:
+                            await client.send(get("/", "Connection: close"))
+                            assert (await client.rest()).startswith(b"HTTP/1.1 %s " % status)
+
+    asyncio.run(check())

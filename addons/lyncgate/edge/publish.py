@@ -17,8 +17,8 @@ from lyncgate.edge.outcomes import STATUS
 from lyncgate.edge.pool import MemberState
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
-from lyncgate.policy.decision import Forward
-from lyncgate.policy.policy import Affinity
+from lyncgate.policy.decision import Decision, Forward
+from lyncgate.policy.policy import Affinity, Pool
 from lyncgate.signin.exchange import Outcome, Phase
 
 AFFINITY_COOKIE = "MS-WSMAN"  # the one name that Lync 2010 pools and clients know (§9.7)
@@ -108,7 +108,8 @@ class Publish:
         if transit.pool is None or transit.member is None:
             return False
         failed, pool = transit.member, transit.pool
-        failed.connect_failed(pool.pool)
+        if _is_checked(pool.pool, transit.decision):
+            failed.connect_failed(pool.pool)
         transit.client.bonds.pop(pool.pool.name, None)
         if not self._assign(transit, None):
             return False
@@ -160,6 +161,12 @@ class Publish:
             self.observer.member_connections(
                 transit.pool.pool.name, transit.member.name, transit.member.requests
             )
+
+
+def _is_checked(pool: Pool, decision: Decision) -> bool:
+    """Whether it goes to the port that checks ask. Another one, be it closed or none of the firewall's, says
+    nothing of the web site: whoever asked for it would take the member out for all."""
+    return isinstance(decision, Forward) and decision.port == (pool.bridge.https or pool.bridge.http)
 
 
 def _token(fields: Fields) -> str:
