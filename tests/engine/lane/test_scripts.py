@@ -798,3 +798,21 @@ def test_the_command_says_which_script_is_wrong(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert f"lyncgate: script {bad}: line 3: ZeroDivisionError: division by zero\n" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.usefixtures("each_way")
+def test_what_a_script_makes_of_the_edges_own_answer_is_what_is_counted(tmp_path: Path) -> None:
+    source = """
+        def responseheaders(flow):
+            flow.response.content = b"No such name here."
+        """
+
+    async def check() -> None:
+        async with members(1) as origins, edge(policy(origins), scripts=[script(tmp_path, source)]) as it:
+            async with it.http() as client:
+                reply = await client.ask(get(host="nobody.example"))
+            assert (reply.status, reply.body) == (404, b"No such name here.")
+            record = await it.record()
+            assert (record.status, record.response_bytes) == (404, len(reply.body))
+
+    asyncio.run(check())

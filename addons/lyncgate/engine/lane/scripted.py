@@ -196,6 +196,7 @@ class ScriptedRelay(Relay):
                 self._scripts.tell(FRAMING)
             else:
                 body, head.fields = content, flows.with_length(head.fields, len(content))
+                self.transit.answer = OwnAnswer(was.status, was.fields, body)  # as it is counted and told
         self._say(head, body)
 
     def client_drained(self) -> None:
