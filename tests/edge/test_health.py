@@ -9,6 +9,7 @@ import socketserver
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -323,5 +324,26 @@ def test_a_port_that_is_not_checked_takes_no_member_out() -> None:
                         async with it.https() as client:
                             await client.send(get("/", "Connection: close"))
                             assert (await client.rest()).startswith(b"HTTP/1.1 %s " % status)
+
+    asyncio.run(check())
+
+
+def test_an_authority_that_is_spoiled_after_the_rules_were_adopted(tmp_path: Path) -> None:
+    """Such rules are refused and those before stay in force, for the checks as for the traffic."""
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(Path(ca_file()).read_bytes())
+
+    async def check() -> None:
+        async with (
+            front_end() as (sip, web),
+            edge(checked(sip, web, health={"fall": 1}, tls=UpstreamTls(str(ca), POOL_NAME))) as it,
+        ):
+            await settled(it)
+            ca.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+            before = sip.connections
+            await sip.until(lambda origin: origin.connections > before + 3)
+            assert it.member().usable
+            async with it.https() as client:
+                assert (await client.ask(get())).status == 200
 
     asyncio.run(check())
