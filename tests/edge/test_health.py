@@ -25,6 +25,7 @@ from support.rawhttp import get
 
 FAST = Health(every=0.03, timeout=1.0, fall=2, rise=2)
 GOOD = issued(POOL_NAME)
+ODD = self_signed(POOL_NAME, beside=bytes.fromhex("a506a1040c026869"))  # an ediPartyName
 
 
 def checked(sip: Origin, web: Origin, **changes: Any) -> Policy:
@@ -126,6 +127,7 @@ def test_what_counts_as_alive(answer: bytes, alive: bool) -> None:
         (GOOD, UpstreamTls(ca_file(), "other.contoso.local"), False),
         (GOOD, UpstreamTls(ca_file("other"), POOL_NAME), False),
         (GOOD, UpstreamTls(None, POOL_NAME), False),
+        (ODD, UpstreamTls(ODD.cert, POOL_NAME), False),
         (self_signed(POOL_NAME), UpstreamTls(ca_file(), POOL_NAME), False),
         (
             self_signed(POOL_NAME, days=(-30, -1)),

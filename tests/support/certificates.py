@@ -52,11 +52,16 @@ def issued(*names: str, by: str = "ca") -> CertificateFiles:
 
 
 @functools.cache
-def self_signed(*names: str, days: tuple[int, int] = (-1, 30)) -> CertificateFiles:
-    """A certificate that is its own authority, valid for `days` from now. Names may be IP addresses."""
+def self_signed(*names: str, days: tuple[int, int] = (-1, 30), beside: bytes = b"") -> CertificateFiles:
+    """A certificate that is its own authority, valid for `days` from now. Names may be IP addresses.
+    `beside`: another one, in DER."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     begin, end = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(day) for day in days)
+    carried: x509.ExtensionType = x509.SubjectAlternativeName([_general(name) for name in names])
+    if beside:
+        der = carried.public_bytes()[2:] + beside  # short enough for a length of one byte
+        carried = x509.UnrecognizedExtension(carried.oid, bytes((0x30, len(der))) + der)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -66,14 +71,17 @@ def self_signed(*names: str, days: tuple[int, int] = (-1, 30)) -> CertificateFil
         .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        .add_extension(carried, critical=False)
         .sign(key, hashes.SHA256())
     )
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return _written(
-        f"self-{names[0]}{days[1]}", names, certificate.public_bytes(serialization.Encoding.PEM), key_pem
+        f"self-{names[0]}{days[1]}{beside.hex()}",
+        names,
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key_pem,
     )
 
 

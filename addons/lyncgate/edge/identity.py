@@ -33,6 +33,9 @@ from lyncgate.policy.policy import CertificateFiles, Listener, Policy, UpstreamT
 from lyncgate.signin.events import Certificate
 from lyncgate.signin.presented import Problem, presented
 
+# What a certificate raises that OpenSSL takes and `cryptography` does not.
+UNREADABLE = (ValueError, IndexError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+
 ALPN = b"http/1.1"  # NTLM is bound to the connection and undefined over HTTP/2
 
 
@@ -162,7 +165,7 @@ def described(chain: Sequence[bytes]) -> Certificate | None:
     checked, with all public authorities at hand."""
     try:
         shown = presented(chain, None, (), time.time()).certificate
-    except (ValueError, IndexError):
+    except UNREADABLE:
         return None
     return dataclasses.replace(shown, complete=None)
 
@@ -221,5 +224,7 @@ def proves(leaf: x509.Certificate, tls: UpstreamTls, host: str) -> bool:
             cert_patterns=extract_patterns(leaf), obligatory_ids=[wanted], optional_ids=[]
         )
     except (service_identity.VerificationError, CertificateError):
+        return False
+    except UNREADABLE:
         return False
     return bool(matches)
