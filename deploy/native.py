@@ -28,8 +28,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",
-    "engine/lane": "client deadline demoted exchange greeting lane messages pace private queues requests "
-    "responses scripted stream upstream upstreams wire",
+    "engine/lane": "client deadline demoted exchange greeting lane messages owner pace private queues "
+    "requests responses scripted stream upstream upstreams wire",
     "lync": "autodiscover names ntlm safexml stages",
     "policy": "asked decide decision discover forwarded hosts paths publish request",
     "signin": "documents headers plain reading seen soap tickets told ucwa",

@@ -16,8 +16,9 @@ import sys
 import termios
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
+from lyncgate.engine.lane.owner import NOBODY, Owner
 from lyncgate.engine.tls.readahead import read_ahead
 from lyncgate.engine.tls.resumption import KeptSession
 from lyncgate.engine.tls.secured import Secured
@@ -29,37 +30,6 @@ LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)  # flags of enum take longer t
 TURNS = 8  # reads in a row before others get their turn
 
 AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError, InterruptedError)
-
-
-class Owner(Protocol):
-    """What a stream tells. After `lost` it says no more."""
-
-    def ready(self) -> None:
-        """Connected, and TLS established where there is some."""
-
-    def received(self, data: bytes) -> None: ...
-
-    def ended(self) -> None:
-        """The peer sends no more. It may still read."""
-
-    def lost(self, error: Exception | None) -> None:
-        """The connection is gone."""
-
-    def drained(self) -> None:
-        """Whatever waited to be sent has been."""
-
-
-class _Nobody:
-    """Owns what is closed."""
-
-    def ready(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def ended(self) -> None: ...
-    def lost(self, error: Exception | None) -> None: ...
-    def drained(self) -> None: ...
-
-
-_NOBODY = _Nobody()
 
 
 def _closed(_: object) -> Any:
@@ -424,5 +394,5 @@ class Stream:
         """Close the socket and let go of who owned it: a connection that holds itself in a circle stays, with
         all of OpenSSL's memory, until the garbage collector has gone round."""
         self._sock.close()
-        self._owner = _NOBODY
+        self._owner = NOBODY
         self._recv = self._send = _closed

@@ -9,9 +9,8 @@ from lyncgate.edge.heads import Fields
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _FIELD = b": ".join
 LAST_CHUNK = b"0\r\n\r\n"
-CR, LF, NUL = (
-    b"\r\n\0"  # numbers: what is in bytes is asked for as one, or Python raises and catches an error
-)
+# Numbers: of bytes that are looked for in bytes Python first thinks as one, and catches its own error.
+CR, LF, NUL = b"\r\n\0"
 
 
 class UnsafeFieldError(ValueError):
