@@ -259,30 +259,31 @@ class Mute(socketserver.BaseRequestHandler):
     """A web site that takes the request, says `answer`, and hangs: it neither closes nor hears a goodbye."""
 
     answer = b""
+    ended: threading.Event
 
     def handle(self) -> None:
-        context, ended = certificates.server(GOOD), self.server.ended  # type: ignore[attr-defined]  # our own
+        context = certificates.server(GOOD)
         with context.wrap_socket(self.request, server_side=True) as tls:
             tls.recv(65536)
             tls.sendall(self.answer)
-            ended.wait()
+            self.ended.wait()
 
 
 @contextlib.contextmanager
 def mute(answer: bytes) -> Iterator[int]:
     """Its port on 127.0.0.2."""
-    handler = type("Saying", (Mute,), {"answer": answer})
+    ended = threading.Event()
+    handler = type("Saying", (Mute,), {"answer": answer, "ended": ended})
     with socketserver.ThreadingTCPServer(("127.0.0.2", 0), handler, bind_and_activate=False) as server:
         server.socket.close()
         server.socket = bound("127.0.0.2", 0)
         server.server_activate()
-        server.ended = threading.Event()  # type: ignore[attr-defined]
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield server.socket.getsockname()[1]
         finally:
-            server.ended.set()  # type: ignore[attr-defined]
+            ended.set()
             server.shutdown()
 
 

@@ -212,7 +212,7 @@ def test_requests_ahead_of_an_answer_are_not_read() -> None:
                 count = 16 * 1024
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
                 sending = asyncio.create_task(client.send(flood * count))
-                [connection] = it.running.master.lane.clients
+                connection = it.only_client
                 await until(lambda: not connection.stream.reading)
                 assert not sending.done()
                 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -11,13 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sidebyside.ports import free_port
-from support.crew import WEB, Crew, Origin, alive, crew, member
+from support.crew import WEB, Crew, Origin, alive, crew
 from support.processes import PACKAGE, children, wait_until
 
 OTHER = [{"name": "web", "hosts": ["other.contoso.example"], "pool": "pool01"}]
@@ -53,18 +53,6 @@ try:
 except FileNotFoundError:
     print(os.listdir("/proc/self/fd") == before)
 """
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with member() as origin:
-        yield origin
-
-
-@pytest.fixture
-def two(tmp_path: Path, origin: Origin) -> Iterator[Crew]:
-    with crew(tmp_path, origin, workers=2) as edge:
-        yield edge
 
 
 def admin(edge: Crew) -> int:

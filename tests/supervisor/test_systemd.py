@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from sidebyside.ports import free_port
-from support.crew import Origin, crew, member
+from support.crew import Origin, crew
 from support.processes import children, wait_until
 
 # Opens what it is told, and becomes the edge, as systemd does it: same process, sockets from 3 on.
@@ -33,12 +33,6 @@ for index in range(len(ports)):
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(ports)), "LISTEN_FDNAMES": names}
 os.execv(command[0], command)
 """
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with member() as origin:
-        yield origin
 
 
 @contextlib.contextmanager

@@ -14,14 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from support.crew import Crew, Origin, alive, crew, member
+from support.crew import Crew, Origin, alive, crew
 from support.processes import LYNCGATE, ROOT, children, wait_until
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with member() as origin:
-        yield origin
 
 
 @pytest.fixture

@@ -10,31 +10,18 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from sidebyside.ports import free_port
-from support.crew import Crew, Origin, alive, crew, member
+from support.crew import Crew, Origin, alive, crew
 from support.processes import LYNCGATE, children, wait_until
 
 REQUESTS = "lyncgate_requests_total"
 RESTARTS = "lyncgate_worker_restarts_total"
 WORKERS = "lyncgate_workers"
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with member() as origin:
-        yield origin
-
-
-@pytest.fixture
-def two(tmp_path: Path, origin: Origin) -> Iterator[Crew]:
-    with crew(tmp_path, origin, workers=2) as edge:
-        yield edge
 
 
 def sockets(pid: int) -> int:

@@ -28,6 +28,7 @@ from lyncgate.edge.flows import Flows
 from lyncgate.edge.state import EdgeState
 from lyncgate.engine.lane.client import ClientConnection
 from lyncgate.engine.lane.exchange import Relay
+from lyncgate.engine.lane.lane import Lane
 from lyncgate.engine.lane.stream import Stream
 from lyncgate.engine.lane.upstream import Upstream
 from lyncgate.engine.master import Engine
@@ -143,6 +144,22 @@ class EdgeUnderTest:
     def https(self, name: str | None = WEB, **options: Any) -> contextlib.AbstractAsyncContextManager[Client]:
         options.setdefault("tls", certificates.client())
         return connected(self.address("https"), name=name, **options)
+
+    @property
+    def lane(self) -> Lane:
+        """For tests that run on the lane alone."""
+        assert self.running.master.lane is not None
+        return self.running.master.lane
+
+    @property
+    def only_client(self) -> ClientConnection:
+        [client] = self.lane.clients
+        return client
+
+    @property
+    def only_upstream(self) -> Upstream:
+        [upstream] = self.lane.upstreams.all
+        return upstream
 
     @property
     def clients(self) -> list[edge_client.Client]:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from mitmproxy.http import HTTPFlow
 
-from lyncgate.engine.lane.client import ClientConnection
 from lyncgate.engine.lane.demoted import DemotedRelay
 from lyncgate.engine.lane.stream import HIGH
 from lyncgate.signin.exchange import Outcome
@@ -38,12 +37,6 @@ def loaded(it: EdgeUnderTest, path: Path) -> Any:
     found = it.running.master.addons.get(str(path))  # type: ignore[no-untyped-call]
     assert found is not None
     return found
-
-
-def only_client(it: EdgeUnderTest) -> ClientConnection:
-    assert it.running.master.lane is not None
-    [client] = it.running.master.lane.clients
-    return client
 
 
 COLLECTS = """
@@ -160,7 +153,7 @@ def test_a_login_by_ntlm_outlives_the_handing_over(when: int) -> None:
                 assert challenged.status == 401
                 proof = authenticate("anna", challenge_in(challenged.fields))
                 assert (await ask(proof)).value("x-user") == b"anna"
-                [upstream] = only_client(it).private
+                [upstream] = it.only_client.private
                 for body in (b"", b"hello", b""):
                     reply = await ask(body=body)
                     assert (reply.status, reply.value("x-user")) == (200, b"anna")
@@ -169,7 +162,7 @@ def test_a_login_by_ntlm_outlives_the_handing_over(when: int) -> None:
                 await until(lambda: master.lane is not None and master.lane.scripts is None)
                 assert (await ask()).value("x-user") == b"anna"
                 assert (origin.connections, it.upstreams) == (1, 1)
-                assert [*only_client(it).private] == [upstream]
+                assert [*it.only_client.private] == [upstream]
                 async with it.http() as other:  # and it is nobody else's
                     assert (await other.ask(get("/", "X-As: me", "X-Id: 0"))).status == 401
                 assert len(it.records) == number + 1
@@ -299,8 +292,8 @@ def test_a_slow_reader_holds_the_member_up_and_nothing_grows(tmp_path: Path) -> 
             origin.answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MUCH + bytes(MUCH))
             await client.send(get())
             relay = (await _relay(it)).upstream
-            await until(lambda: only_client(it).stream.waiting > HIGH and not relay.stream.reading)
-            assert only_client(it).stream.waiting < 3 * HIGH
+            await until(lambda: it.only_client.stream.waiting > HIGH and not relay.stream.reading)
+            assert it.only_client.stream.waiting < 3 * HIGH
             reply = await client.reply()
             assert (len(reply.body), reply.value("x-seen")) == (MUCH, b"None")
 
@@ -311,12 +304,12 @@ async def _relay(it: EdgeUnderTest) -> Any:
     """The exchange under way, once it has a connection."""
     await until(
         lambda: (
-            (relay := only_client(it).relay) is not None
+            (relay := it.only_client.relay) is not None
             and relay.upstream is not None
             and relay.upstream.stream is not None
         )
     )
-    relay = only_client(it).relay
+    relay = it.only_client.relay
     assert isinstance(relay, DemotedRelay)
     return relay
 
@@ -336,7 +329,7 @@ def test_a_slow_member_holds_the_client_up_and_nothing_grows(tmp_path: Path) -> 
             origin.answers(slow, streaming=True)
             sending = asyncio.create_task(client.send(post(bytes(MUCH))))
             upstream = (await _relay(it)).upstream
-            await until(lambda: upstream.stream.waiting > HIGH and not only_client(it).stream.reading)
+            await until(lambda: upstream.stream.waiting > HIGH and not it.only_client.stream.reading)
             assert upstream.stream.waiting < 3 * HIGH
             read_now.set()
             assert (await client.reply()).value("x-seen") == b"None"
@@ -365,8 +358,8 @@ def test_while_a_hook_waits_no_more_of_the_body_is_taken(tmp_path: Path) -> None
         async with members(1) as [origin], edge(policy([origin]), scripts=[path]) as it, it.http() as client:
             sending = asyncio.create_task(client.send(post(bytes(MUCH))))
             await until(lambda: loaded(it, path).waiting)
-            await until(lambda: not only_client(it).stream.reading)
-            relay = only_client(it).relay
+            await until(lambda: not it.only_client.stream.reading)
+            relay = it.only_client.relay
             assert relay is not None
             assert sum(map(len, relay.incoming.chunks)) < 1 << 20
             assert origin.connections == 0
@@ -540,7 +533,7 @@ def test_a_hook_of_an_early_answer_waits_while_the_body_goes_on(tmp_path: Path) 
             await client.send(get("/", "Content-Length: 400000", method="POST") + b"a" * 100_000)
             await until(lambda: loaded(it, path).waiting)
             await client.send(b"b" * 200_000)
-            stream = only_client(it).stream
+            stream = it.only_client.stream
             await until(lambda: stream.got > 300_000)
             loaded(it, path).gate.set()
             await client.send(b"c" * 100_000)
@@ -845,8 +838,8 @@ def test_heads_alone_are_no_reason_to_hand_over(tmp_path: Path) -> None:
             origin.answers(hold)
             await client.send(get())
             await asked.wait()
-            assert only_client(it).relay is not None
-            assert not isinstance(only_client(it).relay, DemotedRelay)
+            assert it.only_client.relay is not None
+            assert not isinstance(it.only_client.relay, DemotedRelay)
             go_on.set()
             assert (await client.reply()).status == 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +223,19 @@ def test_a_message_without_an_end_is_cut(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def patient(read_now: asyncio.Event, got: list[Any]) -> Callable[[Received, Peer], Awaitable[bool]]:
+    """A member that reads when it is told to, up to the close. `got`: what came."""
+
+    async def answer(received: Received, peer: Peer) -> bool:
+        side = await opened(received, peer)
+        await read_now.wait()
+        await side.until(lambda: isinstance((side.got or [None])[-1], CloseConnection))
+        got.extend(side.got)
+        return False
+
+    return answer
+
+
 def test_what_was_said_before_the_close_arrives(tmp_path: Path) -> None:
     """The member is slow, and the connection to it is not closed before it has all."""
     path = script(tmp_path)
@@ -231,19 +244,11 @@ def test_what_was_said_before_the_close_arrives(tmp_path: Path) -> None:
     async def check() -> None:
         async with members(1) as [origin], edge(policy([origin]), scripts=[path]) as it:
             read_now = asyncio.Event()
-
-            async def slow(received: Received, peer: Peer) -> bool:
-                side = await opened(received, peer)
-                await read_now.wait()
-                await side.until(lambda: isinstance((side.got or [None])[-1], CloseConnection))
-                got.extend(side.got)
-                return False
-
-            origin.answers(slow)
+            origin.answers(patient(read_now, got))
             async with it.http() as client, websocket(client) as side:
                 said = [BytesMessage(data=bytes(size)) for _ in range(count)]
                 sending = asyncio.create_task(side.send(*said, CloseConnection(code=1000)))
-                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                connection = it.only_client
                 await until(lambda: not connection.stream.reading)
                 read_now.set()
                 await sending
@@ -264,18 +269,10 @@ def test_a_client_that_leaves_before_its_last_words_have_arrived(tmp_path: Path)
     async def check() -> None:
         async with members(1) as [origin], edge(policy([origin]), scripts=[path]) as it:
             read_now = asyncio.Event()
-
-            async def slow(received: Received, peer: Peer) -> bool:
-                side = await opened(received, peer)
-                await read_now.wait()
-                await side.until(lambda: isinstance((side.got or [None])[-1], CloseConnection))
-                got.extend(side.got)
-                return False
-
-            origin.answers(slow)
+            origin.answers(patient(read_now, got))
             count = 0
             async with it.http() as client, websocket(client) as side:
-                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                connection = it.only_client
                 upstream = connection.relay.upstream  # type: ignore[union-attr]
                 while not upstream.stream.waiting:
                     count += 1
@@ -435,7 +432,7 @@ def test_a_hook_that_waits_holds_both_sides(tmp_path: Path) -> None:
             async with it.http() as client, websocket(client) as side:
                 sending = asyncio.create_task(send(side))
                 await until(lambda: loaded(it, path).seen)
-                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                connection = it.only_client
                 upstream = connection.relay.upstream  # type: ignore[union-attr]
                 await until(lambda: not (connection.stream.reading or upstream.stream.reading))
                 got = connection.stream.got, upstream.stream.got

@@ -9,20 +9,13 @@ from typing import Any
 import pytest
 
 from lyncgate.engine.lane import client as lane_client
-from lyncgate.engine.lane.client import ClientConnection
-from support.edge import WEB, EdgeUnderTest, edge, policy, until
+from support.edge import WEB, edge, policy, until
 from support.origin import OK, members
 from support.rawhttp import PATIENCE, get, post
 
 pytestmark = pytest.mark.engines("lane")
 
 NOBODYS = "www.contoso.example"
-
-
-def only_client(it: EdgeUnderTest) -> ClientConnection:
-    assert it.running.master.lane is not None
-    [client] = it.running.master.lane.clients
-    return client
 
 
 def test_a_client_that_has_said_all_takes_its_answer_as_slowly_as_others(
@@ -64,7 +57,7 @@ def test_who_has_said_all_late_may_wait_as_long_as_who_did_so_at_once() -> None:
             origins[0].answers(answer)
             await client.send(get())
             await origins[0].received(1)
-            connection = only_client(it)
+            connection = it.only_client
             connection._active -= 100  # it has waited for long
             client.writer.write_eof()
             await until(lambda: connection._ended)
@@ -105,7 +98,7 @@ def test_a_body_is_judged_by_its_own_time() -> None:
             it.http() as client,
         ):
             assert (await client.ask(get())).status == 200
-            connection = only_client(it)
+            connection = it.only_client
             for host, status in ((NOBODYS, 404), (WEB, 200)):
                 whole = post(b"hello", host=host)
                 await client.send(whole[:-5])
@@ -133,15 +126,14 @@ def test_a_member_has_its_time_from_when_it_was_asked() -> None:
             origins[0].answers(answer)
             async with it.http() as first:
                 await until(lambda: it.clients)
-                connecting = only_client(it)
+                connecting = it.only_client
                 connecting.received(get())
                 connecting._active -= 10
                 await origins[0].received(1)
                 async with it.http() as second:
                     await second.send(get())
                     await until(lambda: it.metric("lyncgate_queue_length"))
-                    assert it.running.master.lane is not None
-                    [queued] = it.running.master.lane.clients - {connecting}
+                    [queued] = it.lane.clients - {connecting}
                     queued._active -= 10
                     come.set()
                     assert (await first.reply()).status == 200
@@ -165,12 +157,11 @@ def test_no_more_is_read_ahead_of_a_body_that_waits() -> None:
             async with it.http() as first:
                 await first.send(get())
                 await origins[0].received(1)
-                assert it.running.master.lane is not None
-                [busy] = it.running.master.lane.clients
+                busy = it.only_client
                 async with it.http() as client:
                     await client.send(post(b"x") + get() * 3)
                     await until(lambda: it.metric("lyncgate_queue_length"))
-                    [waiting] = it.running.master.lane.clients - {busy}
+                    [waiting] = it.lane.clients - {busy}
                     assert not waiting.stream.reading
                     come.set()
                     for _ in range(4):
@@ -186,7 +177,7 @@ def test_a_request_that_has_half_come_when_the_edge_stops(monkeypatch: pytest.Mo
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             assert (await client.ask(get())).status == 200
-            connection = only_client(it)
+            connection = it.only_client
             await client.send(get()[:20])
             await until(lambda: connection._reader.midway)
             connection.leave()

@@ -199,8 +199,7 @@ def test_a_stop_lets_who_has_just_been_answered_ask_again() -> None:
 
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as one, it.http() as other:
-            lane = it.running.master.lane
-            assert lane is not None
+            lane = it.lane
             assert (await one.ask(get())).value("connection") is None
             assert (await other.ask(get())).value("connection") is None
             draining = asyncio.create_task(it.running.master.drain(PATIENCE))
@@ -251,7 +250,7 @@ def test_a_request_that_comes_at_the_moment_of_the_end(
             it.https() if secure else it.http() as client,
         ):
             assert (await client.ask(get())).status == 200
-            [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+            connection = it.only_client
             await until(lambda: connection.idle)
             client.writer.write(get())
             if why == "the edge stops":

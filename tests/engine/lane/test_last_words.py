@@ -64,7 +64,7 @@ def test_an_early_answer_in_several_pieces_with_a_reset_behind_it(secure: bool, 
         ):
 
             async def answer(_: Any, peer: Any) -> bool:
-                [upstream] = it.running.master.lane.upstreams.all  # type: ignore[union-attr]
+                upstream = it.only_upstream
                 assert upstream.stream is not None
                 await until(lambda: upstream.stream.waiting)
                 upstream.stream.pause()

@@ -123,8 +123,7 @@ def test_one_that_the_member_has_done_with_is_not_used(last_words: bytes) -> Non
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             assert (await client.ask(get())).status == 200
-            lane = it.running.master.lane
-            assert lane is not None
+            lane = it.lane
             [upstream] = lane.upstreams.all
             assert upstream.stream is not None
             upstream.stream.pause()
@@ -147,8 +146,7 @@ def test_whatever_is_asked_for(last_words: bytes, request_: bytes) -> None:
     async def check() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             assert (await client.ask(get())).status == 200
-            lane = it.running.master.lane
-            assert lane is not None
+            lane = it.lane
             [upstream], [connection] = lane.upstreams.all, lane.clients
             assert upstream.stream is not None
             upstream.stream.pause()

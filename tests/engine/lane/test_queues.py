@@ -59,8 +59,7 @@ async def clients_of(it: EdgeUnderTest, stack: contextlib.AsyncExitStack, count:
 
 def nothing_left(it: EdgeUnderTest) -> None:
     """No queue remembers anybody, and what it counts is what is open."""
-    lane = it.running.master.lane
-    assert lane is not None
+    lane = it.lane
     queues = lane.upstreams.queues
     assert not queues._waiting
     assert not queues._called

@@ -13,29 +13,15 @@ from typing import Any
 import pytest
 
 from lyncgate.engine.lane import client as client_connection
-from lyncgate.engine.lane.client import ClientConnection
-from lyncgate.engine.lane.upstream import Upstream
 from lyncgate.signin.exchange import Outcome
 from support import certificates
-from support.edge import EdgeUnderTest, edge, policy, until
+from support.edge import edge, policy, until
 from support.origin import OK, members
 from support.rawhttp import PATIENCE, Client, get, post
 
 pytestmark = pytest.mark.engines("lane")
 
 MUCH = 24 << 20  # bytes: more than the kernel keeps of two connections
-
-
-def only_client(it: EdgeUnderTest) -> ClientConnection:
-    assert it.running.master.lane is not None
-    [client] = it.running.master.lane.clients
-    return client
-
-
-def only_upstream(it: EdgeUnderTest) -> Upstream:
-    assert it.running.master.lane is not None
-    [upstream] = it.running.master.lane.upstreams.all
-    return upstream
 
 
 def shorten(sock: Any) -> None:
@@ -50,7 +36,7 @@ def test_a_member_that_answers_early_and_leaves_while_the_client_waits_for_it() 
             leave = asyncio.Event()
 
             async def answer(_: Any, peer: Any) -> bool:
-                await until(lambda: not only_client(it).stream.reading)
+                await until(lambda: not it.only_client.stream.reading)
                 await peer.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
                 await leave.wait()
                 return False
@@ -79,7 +65,7 @@ def test_a_member_that_has_answered_without_taking_the_request_serves_nobody_els
                 peer.writer.transport.pause_reading()
                 shorten(peer.writer.get_extra_info("socket"))
                 ready.set()
-                await until(lambda: only_upstream(it).stream.waiting)  # type: ignore[union-attr]
+                await until(lambda: it.only_upstream.stream.waiting)  # type: ignore[union-attr]
                 await peer.send(OK)
                 await peer.gone()
 
@@ -87,7 +73,7 @@ def test_a_member_that_has_answered_without_taking_the_request_serves_nobody_els
             body = b"x" * 200_000
             await client.send(get("/", f"Content-Length: {len(body)}", method="POST"))
             await ready.wait()
-            stream = only_upstream(it).stream
+            stream = it.only_upstream.stream
             assert stream is not None
             shorten(stream.socket)
             await client.send(body)
@@ -107,7 +93,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(size: int) -> None:
         async with members(1) as origins, edge(policy(origins, write=0.4)) as it, it.http() as client:
             assert (await client.ask(get())).status == 200
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            shorten(only_client(it).stream.socket)
+            shorten(it.only_client.stream.socket)
             shorten(client.writer.get_extra_info("socket"))
             head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
             origins[0].answers(head + b"x" * size)
@@ -173,7 +159,7 @@ def test_a_farewell_that_waits_is_noticed_before_a_connection_is_used() -> None:
         tls = certificates.server(certificates.issued(certificates.POOL_NAME))
         async with members(1, tls=tls) as origins, edge(policy(origins)) as it, it.https() as client:
             assert (await client.ask(get())).status == 200
-            upstream = only_upstream(it)
+            upstream = it.only_upstream
             assert upstream.stream is not None
             upstream.stream.pause()  # so that the loop does not see it first
             [peer] = origins[0].peers
@@ -196,7 +182,7 @@ def test_who_has_said_nothing_yet_leaves_no_reader_behind(monkeypatch: pytest.Mo
         async with members(1) as origins, edge(policy(origins)) as it:
             reader, writer = await asyncio.open_connection(*it.address("https"))
             await until(lambda: it.clients)
-            client, lane = only_client(it), it.running.master.lane
+            client, lane = it.only_client, it.lane
             assert lane is not None
             lane.leave_idle()
             assert client.stream.closed

@@ -62,8 +62,7 @@ def test_nothing_is_kept_of_connections_that_are_over(secure: bool) -> None:
         for begin in range(0, total, ROUNDS):
             await asyncio.gather(*(visit(it, number) for number in range(begin, begin + ROUNDS)))
         await until(lambda: not it.clients)
-        lane = it.running.master.lane
-        assert lane is not None
+        lane = it.lane
         for upstream in tuple(lane.upstreams.all):
             upstream.close()
         it.records.clear()

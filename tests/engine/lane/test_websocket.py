@@ -97,7 +97,7 @@ def test_much_data_with_slow_sides(secure: bool) -> None:
                 await client.send(ASK)
                 assert (await read_head(client.reader)).status == 101
                 sending = asyncio.create_task(client.send(data))
-                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                connection = it.only_client
                 upstream = connection.relay.upstream  # type: ignore[union-attr]
                 await until(lambda: not connection.stream.reading and not upstream.stream.reading)
                 assert connection.stream.waiting < 512 * 1024
@@ -158,7 +158,7 @@ def test_last_words_to_a_slow_member(monkeypatch: pytest.MonkeyPatch, reads: boo
             async with it.http() as client:
                 await client.send(ASK)
                 assert (await read_head(client.reader)).status == 101
-                [connection] = it.running.master.lane.clients  # type: ignore[union-attr]
+                connection = it.only_client
                 upstream = connection.relay.upstream  # type: ignore[union-attr]
                 stream, before = connection.stream, connection.stream.got
                 while not upstream.stream.waiting:
