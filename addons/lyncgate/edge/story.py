@@ -95,7 +95,7 @@ class Story:
             response,
             connection=exchange.connection,
             client=exchange.source_ip,
-            decision=exchange.decision,
+            classified=(exchange.stage, exchange.kind is Kind.POLL),
         )
 
 

@@ -48,12 +48,18 @@ REMEMBERED = 256  # bytes: of longer paths nothing is kept, or a client could fi
 def readings(path: bytes) -> frozenset[str] | None:
     """All plausible canonical forms of `path` (no query): lower-case, from the root, no `//`, no
     final `/`. None: servers read it so differently that it can't be judged; refuse it."""
+    plain = _plain(path)
+    if plain is not None:
+        return frozenset((plain,))
     return _remembered_readings(path) if len(path) <= REMEMBERED else _readings(path)
 
 
+def _plain(path: bytes) -> str | None:
+    """The one reading of an honest path. Found sooner than remembered: each phone has paths of its own."""
+    return (path.decode().lower().rstrip("/") or "/") if _PLAIN.fullmatch(path) else None
+
+
 def _readings(path: bytes) -> frozenset[str] | None:
-    if _PLAIN.fullmatch(path):
-        return frozenset((path.decode().lower().rstrip("/") or "/",))
     decoded = _decodings(path)
     if decoded is None:
         return None
@@ -71,6 +77,9 @@ _remembered_readings = functools.lru_cache(maxsize=1024)(_readings)
 def canonical(path: bytes) -> str:
     """What IIS makes of `path`: one of its readings, for logs and metrics. Total: a path without
     readings comes back undecoded, with everything unprintable replaced."""
+    plain = _plain(path)
+    if plain is not None:
+        return plain
     return _remembered_canonical(path) if len(path) <= REMEMBERED else _canonical(path)
 
 

@@ -50,7 +50,7 @@ class Reading:
 
     __slots__ = ("facts", "keys", "kind", "stage")
 
-    def __init__(self, keys: Keys, facts: Facts, stage: Stage | None, kind: Kind) -> None:
+    def __init__(self, keys: Keys, facts: Facts, stage: str | None, kind: Kind) -> None:
         self.keys = keys
         self.facts = facts
         self.stage = stage
@@ -64,10 +64,10 @@ def read(
     *,
     connection: str | None = None,
     client: str | None = None,
-    decision: str | None = None,
+    classified: tuple[str | None, bool] | None = None,
 ) -> Reading:
-    """Read an exchange. `connection`, `client`: for the keys, where they are known; `decision`: the edge's,
-    None where nobody decided."""
+    """Read an exchange. `connection`, `client`: for the keys, where they are known. `classified`: what
+    `stages.classify` said of the request, from whoever decided what becomes of it; None: nobody did."""
     told, asked = Told(), Fields(request.headers, request.names)
     headers.read_request(request, asked, told)
     # A body that can't be read says nothing more; what was understood before stays. (Not `suppress`: it takes
@@ -84,9 +84,10 @@ def read(
         except _UNREADABLE:
             pass
     agent = asked.first.get(b"user-agent")
-    stage, poll = stages.classify(
-        request.method, request.path, names.is_lyncdiscover(request.host), decision or "forward"
-    )
+    if classified is None:
+        of_discovery = names.is_lyncdiscover(request.host)
+        classified = stages.classify(request.method, request.path, of_discovery, "forward")
+    stage, poll = classified
     return Reading(
         told.to_keys(
             hasher,
@@ -100,7 +101,7 @@ def read(
     )
 
 
-def _stage(request: RequestSeen, told: Told, of_path: Stage | None) -> Stage | None:
+def _stage(request: RequestSeen, told: Told, of_path: str | None) -> str | None:
     if told.over:
         return None
     if request.scheme == "http":

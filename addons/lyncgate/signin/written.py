@@ -17,8 +17,6 @@ from lyncgate.signin.exchange import Exchange, Phase, Phases
 from lyncgate.signin.facts import NO_FACTS, Facts
 from lyncgate.signin.keys import NONE, Keys
 
-type Defaults = tuple[tuple[str, object], ...]
-
 REMEMBERED = 1024  # of each of the tables
 LONGEST = 256  # characters of a path or a client's name that is remembered: or a client could fill the memory
 
@@ -41,11 +39,11 @@ def line(exchange: Exchange) -> str:
     """Raises ValueError or TypeError for what is not so simple: a number that is none, half a surrogate
     pair."""
     longest = max(len(exchange.path), len(exchange.user_agent or ""))
-    asked = _pairs if longest <= LONGEST else _pairs.__wrapped__
+    asked = _write_asked if longest <= LONGEST else _write_asked.__wrapped__
     written = (
         f'{{"type":"exchange","id":{_text(exchange.id)},"source_ip":{_text(exchange.source_ip)}'
         f',"connection":{_text(exchange.connection)},"started":{_moment(exchange.started)}'
-        f"{asked(_ASKED_OF, _asked(exchange))}{_pairs(_DONE_OF, _done(exchange))}{_rest(exchange)}}}"
+        f"{asked(_asked(exchange))}{_write_done(_done(exchange))}{_rest(exchange)}}}"
     )
     if not written.isascii():
         written.encode()
@@ -93,7 +91,7 @@ def _keys(keys: Keys) -> str:
 
 
 def _facts(facts: Facts) -> str:
-    said = _pairs(_FACTS_OF, _said(facts))
+    said = _write_said(_said(facts))
     if facts.upstream is not None:
         said = f'{said},"{_CARRIER}":{_text(facts.upstream)}'
     return said[1:]
@@ -111,25 +109,26 @@ def _finite(number: float) -> float:
     return number
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
-def _pairs(defaults: Defaults, values: tuple[object, ...]) -> str:
-    """What is not its default, each with a comma before it."""
-    return "".join(
-        f',"{name}":{_to_json(value)}'
-        for (name, default), value in zip(defaults, values, strict=True)
-        if value != default
-    )
-
-
-def _defaults(of: type[Exchange | Facts], names: tuple[str, ...]) -> Defaults:
-    """Those that must be there have MISSING, which no value is."""
+def _writer(of: type[Exchange | Facts], names: tuple[str, ...]) -> functools._lru_cache_wrapper[str]:
+    """What writes those of these fields that are not as by default, each with a comma before it. Fields that
+    must be there have MISSING for a default, which no value is."""
     known = {field.name: field.default for field in dataclasses.fields(of)}
-    return tuple((name, known[name]) for name in names)
+    defaults = tuple((name, known[name]) for name in names)
+
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def write(values: tuple[object, ...]) -> str:
+        return "".join(
+            f',"{name}":{_to_json(value)}'
+            for (name, default), value in zip(defaults, values, strict=True)
+            if value != default
+        )
+
+    return write
 
 
 _asked, _done = operator.attrgetter(*_ASKED), operator.attrgetter(*_DONE)
-_ASKED_OF, _DONE_OF = _defaults(Exchange, _ASKED), _defaults(Exchange, _DONE)
+_write_asked, _write_done = _writer(Exchange, _ASKED), _writer(Exchange, _DONE)
 _NAMES = tuple(field.name for field in dataclasses.fields(Keys) if field.name != "tickets")
 _names = operator.attrgetter(*_NAMES)
 _FACTS = tuple(field.name for field in dataclasses.fields(Facts) if field.name != _CARRIER)
-_FACTS_OF, _said = _defaults(Facts, _FACTS), operator.attrgetter(*_FACTS)
+_write_said, _said = _writer(Facts, _FACTS), operator.attrgetter(*_FACTS)
