@@ -18,7 +18,7 @@ NEVER_OF_THE_CONNECTION = frozenset({b"authorization", b"host"})
 # What an edge puts in the place of what a client says there, or takes from an answer.
 OF_THE_EDGE = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"x-real-ip"}
-    | {b"x-request-id"}
+    | {b"x-forwarded-port", b"x-request-id", b"x-original-url", b"x-rewrite-url", b"x-original-host"}
     | {b"server", b"x-powered-by", b"x-aspnet-version", b"x-aspnetmvc-version", b"via"}
     | {b"strict-transport-security"}
 )

@@ -70,6 +70,10 @@ def test_what_a_client_says_of_itself_is_dropped() -> None:
         "Forwarded: for=192.0.2.1",
         "X-Real-IP: 192.0.2.1",
         "X-Request-Id: mine",
+        "X-Forwarded-Port: 1192.0.2",
+        "X-Original-URL: /evil",
+        "X-Rewrite-Url: /evil",
+        "x-original-host: evil.example",
     )
     fields, record = seen_upstream(*claims)
     assert not [value for _, value in fields if b"192.0.2" in value or b"evil" in value or value == b"mine"]
@@ -318,5 +322,17 @@ def test_a_client_can_not_fill_the_memory() -> None:
                 assert tracemalloc.get_traced_memory()[0] < 2_000_000
             finally:
                 tracemalloc.stop()
+
+    asyncio.run(check())
+
+
+def test_a_method_that_is_not_published_is_told_which_are() -> None:
+    async def check() -> None:
+        async with members(1) as origins:
+            rules = policy(origins, methods=frozenset({"POST", "GET"}))
+            async with edge(rules) as it, it.http() as client:
+                reply = await client.ask(get("/", method="DELETE"))
+                assert (reply.status, reply.value("allow"), reply.body) == (405, b"GET, POST", b"")
+            assert origins[0].connections == 0
 
     asyncio.run(check())

@@ -179,5 +179,6 @@ def test_discovery_is_read_only() -> None:
         async with members(1) as origins, edge(policy(origins)) as it, it.http() as client:
             reply = await client.ask(get("/", "Content-Length: 0", host=DISCOVER, method="POST"))
             assert (reply.status, reply.body) == (405, b"")
+            assert reply.value("allow") == b"GET, HEAD, OPTIONS"
 
     asyncio.run(check())

@@ -19,9 +19,16 @@ class Guard:
             transit.exchange.outcome = Outcome.DENIED
             transit.exchange.reason = decision.reason
             if transit.request.valid:  # else the engine fails it itself
-                transit.answer = OwnAnswer(decision.status)
+                transit.answer = _refusal(decision)
         elif isinstance(decision, Forward) and decision.body_limit is not None:
             length = known(transit.request, b"content-length")
             if length.isdigit() and int(length) > decision.body_limit:
                 transit.exchange.outcome = Outcome.BODY_TOO_LARGE
                 transit.answer = OwnAnswer(413)
+
+
+def _refusal(decision: Deny) -> OwnAnswer:
+    if not decision.allowed:
+        return OwnAnswer(decision.status)
+    allowed = ", ".join(decision.allowed).encode("ascii")
+    return OwnAnswer(decision.status, ((b"Allow", allowed), (b"Content-Length", b"0")))

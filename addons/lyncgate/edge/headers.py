@@ -24,9 +24,13 @@ HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate"}
     | {b"te", b"trailer", b"upgrade"}
 )  # Transfer-Encoding frames the body and is kept in step with it by the engine
+# What clients may not say of themselves: who they are, and what they asked for.
 FORWARDED = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"x-real-ip"}
-    | {b"x-request-id"}
+    | {b"x-forwarded-port", b"x-request-id"}
+    # By which IIS' rewriting and its like tell one another what was asked at first: who believes them would
+    # serve another path, or name, than the one that we have judged.
+    | {b"x-original-url", b"x-rewrite-url", b"x-original-host"}
 )
 DISCLOSING = frozenset({b"server", b"x-powered-by", b"x-aspnet-version", b"x-aspnetmvc-version", b"via"})
 # What a client can't declare hop-by-hop: it could else strip it on the way to the pool.

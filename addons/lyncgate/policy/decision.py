@@ -69,12 +69,14 @@ class Forward:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Deny:
-    """`status`: 400, 403, 404, 405 or 414, with an empty body."""
+    """`status`: 400, 403, 404, 405 or 414, with an empty body. `allowed`: the methods that a 405
+    must name (RFC 9110 §15.5.6)."""
 
     rule: str
     publication: str
     status: int
     reason: Reason
+    allowed: tuple[str, ...] = ()
 
 
 type Decision = Redirect | Answer | Forward | Deny

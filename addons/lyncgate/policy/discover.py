@@ -21,7 +21,7 @@ from lyncgate.policy.request import Request
 from lyncgate.policy.step import Step, Trace
 
 _LABEL = "lyncdiscover"  # Decision.publication
-_METHODS = (b"GET", b"HEAD", b"OPTIONS")
+_METHODS = ("GET", "HEAD", "OPTIONS")
 _SERVICE = ("/autodiscover",)
 _ROOT = frozenset((names.AUTODISCOVER_ROOT.lower(),))
 
@@ -47,8 +47,10 @@ def discover(policy: Policy, request: Request, asked: Asked, trace: Trace | None
         if len(covered) < len(asked.readings):
             why = f"path can be read as {' or '.join(sorted(asked.readings))}"
             return _denied(rule, 400, Reason.AMBIGUOUS_PATH, why, trace)
-    if request.method not in _METHODS:
-        return _denied(rule, 405, Reason.METHOD, "discovery is asked with GET, HEAD or OPTIONS", trace)
+    if request.method.decode("latin-1") not in _METHODS:
+        if trace:
+            trace(Step(rule, True, "discovery is asked with GET, HEAD or OPTIONS"))
+        return Deny(rule, _LABEL, 405, Reason.METHOD, _METHODS)
     if request.user is None:
         user = names.sip_user_from_query(asked.query or b"")
     else:

@@ -71,7 +71,8 @@ def _decided(
     if publication.sources and not _is_in(publication.sources, request.source):
         return denied(403, Reason.SOURCE, f"client {request.source} is not in {_listed(publication.sources)}")
     if publication.methods and request.method.decode("latin-1") not in publication.methods:
-        return denied(405, Reason.METHOD, f"method is not {_listed(publication.methods)}")
+        refusal = Deny(rule, publication.name, 405, Reason.METHOD, tuple(sorted(publication.methods)))
+        return refusal, f"method is not {_listed(publication.methods)}"
     pool = policy.pools.get(publication.pool)
     if pool is None:
         return denied(404, Reason.NOT_PUBLISHED, f"there is no pool {publication.pool}")
