@@ -41,7 +41,7 @@ class Story:
         if exchange.stage is not None or exchange.path.startswith(OUTSIDE_STAGES):
             wanted = not exchange.path.startswith(NO_BODY)
             head = transit.request
-            transit.passing = Passing(tuple(head.fields), head.names, BodyStart() if wanted else None)
+            transit.passing = Passing(head.fields, head.names, BodyStart() if wanted else None)
 
     def sent(self, transit: Transit) -> None:
         """The request is through. The service of 2010 tells a poll by its body only."""
@@ -65,7 +65,7 @@ class Story:
     def answered(self, transit: Transit) -> None:
         if transit.passing is None or transit.response is None:
             return
-        transit.passing.response_fields = tuple(transit.response.fields)
+        transit.passing.response_fields = transit.response.fields
         transit.passing.response_names = transit.response.names
         kind = known(transit.response, b"content-type").lower()
         wanted = any(word in kind for word in READABLE)

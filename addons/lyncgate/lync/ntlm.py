@@ -18,6 +18,8 @@ UNICODE = 0x00000001  # NTLMSSP_NEGOTIATE_UNICODE
 # Signature, type, then length and offset of domain and user, flags: what lies between is not looked at.
 _TYPE_3_HEAD = struct.Struct("<8sI16xH2xIH2xI16xI")
 LONGEST_NAME = 512  # bytes; longer ones are not believed
+# A look at the length spares most names being made lower.
+_CHALLENGE, _CREDENTIALS = len(b"www-authenticate"), len(b"authorization")
 
 type Fields = Iterable[tuple[bytes, bytes]]
 
@@ -28,7 +30,7 @@ def challenged(headers: Fields) -> bool:
     return any(
         part.strip().lower().startswith(SCHEMES)
         for name, value in headers
-        if name.lower() == b"www-authenticate"
+        if len(name) == _CHALLENGE and name.lower() == b"www-authenticate"
         for part in value.split(b",")
     )
 
@@ -36,7 +38,9 @@ def challenged(headers: Fields) -> bool:
 def used(headers: Fields) -> bool:
     """Whether a request carries such credentials."""
     return any(
-        name.lower() == b"authorization" and value.lstrip().lower().startswith(SCHEMES)
+        len(name) == _CREDENTIALS
+        and name.lower() == b"authorization"
+        and value.lstrip().lower().startswith(SCHEMES)
         for name, value in headers
     )
 
@@ -45,7 +49,7 @@ def user(headers: Fields) -> str | None:
     """`DOMAIN\\user` or `user@domain` from a type 3 message in Authorization; None if there is none
     or it makes no sense. A claim until the pool has accepted it."""
     for name, value in headers:
-        if name.lower() != b"authorization":
+        if len(name) != _CREDENTIALS or name.lower() != b"authorization":
             continue
         scheme, _, token = value.strip().partition(b" ")
         if scheme.lower() in SCHEMES:

@@ -71,12 +71,12 @@ def _rest(exchange: Exchange) -> str:
 
 
 def _phases(phases: Phases) -> str:
-    return ",".join(
-        [
-            _UNENDED[phase] if seconds is None else _TOOK[phase] % _finite(seconds)
-            for phase, seconds in phases.items()
-        ]
+    took = ",".join(
+        [_UNENDED[phase] if seconds is None else _TOOK[phase] % seconds for phase, seconds in phases.items()]
     )
+    if "nan" in took or "inf" in took:  # no phase is called so: one look for all of them
+        raise ValueError("JSON has no such number")
+    return took
 
 
 def _keys(keys: Keys) -> str:
