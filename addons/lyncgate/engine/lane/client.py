@@ -340,8 +340,6 @@ class ClientConnection:
 
     def cut(self) -> None:
         """Close it, whatever is under way."""
-        if self._greeting is not None:
-            self._greeting.stop()
         if self.relay is not None:
             self.stream.abort()
         else:
@@ -384,7 +382,6 @@ class ClientConnection:
             self.stream.close()
             self._gone()
         elif self._greeting is not None:
-            self._greeting.stop()
             self.refuse(Fault.HANDSHAKE_TIMEOUT)
         elif self.relay is not None:
             self._exchange_too_late(self.relay)

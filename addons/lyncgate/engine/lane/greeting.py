@@ -4,7 +4,6 @@ told if nothing comes of it, and what is none may be SIP, from a client that fel
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import socket
 from typing import TYPE_CHECKING
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 class Greeting:
     """There for as long as the handshake takes."""
 
-    __slots__ = ("_client", "_hello", "_lane", "_peeked", "_waits")
+    __slots__ = ("_client", "_hello", "_lane", "_peeked", "_whole")
 
     def __init__(self, lane: Lane, client: ClientConnection) -> None:
         self._lane = lane
         self._client = client
         self._peeked = 0  # bytes that were there at the last look
-        self._waits = False  # for the loop to say that there is more
+        self._whole = False  # we are woken only when all of it is there
         self._hello = b""
 
     def begin(self) -> None:
@@ -35,16 +34,7 @@ class Greeting:
         self._look()
 
     def _wait(self) -> None:
-        if not self._waits:
-            self._waits = True
-            self._lane.loop.add_reader(self._client.stream.fd, self._look)
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._waits:
-            self._waits = False
-            with contextlib.suppress(OSError, ValueError):
-                self._lane.loop.remove_reader(self._client.stream.fd)
+        self._client.stream.watch(self._look)
 
     def _look(self) -> None:
         client = self._client
@@ -57,26 +47,22 @@ class Greeting:
         except OSError:
             data = b""
         if len(data) == self._peeked:  # it ended before there was one
-            self.stop()
             client.leaves()
             return
         self._peeked = len(data)
         if data[0] != 22:
-            self.stop()
             client.refuse(Fault.SIP if b" SIP/2.0\r\n" in data else Fault.NOT_TLS)
             return
         length = length_of_hello(data) if len(data) >= 5 else 5
         if length is not None and len(data) < min(length, HELLO_LIMIT):
-            # Wake us when that much is there.
+            self._whole = True
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(length, HELLO_LIMIT))
             self._wait()
             return
         if length is None or int.from_bytes(data[6:9]) > HELLO_LIMIT:
-            self.stop()
             client.refuse(Fault.NOT_TLS)
             return
-        if self._waits:
-            self.stop()
+        if self._whole:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._hello = data[:length]
         client.record.hello = functools.partial(offered_in, self._hello)

@@ -41,7 +41,7 @@ class Stream:
     `secured`: the TLS, from where it begins."""
 
     __slots__ = (
-        "_called", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing",
+        "_called", "_look", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing",
         "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting", "writable",
     )  # fmt: skip
 
@@ -56,6 +56,7 @@ class Stream:
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
         self._called = False  # by us: the peer is a member
+        self._look: Callable[[], None] | None = None  # who is told that there is something, instead of reading
         self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
         self.fd = sock.fileno()
         self.secured: Secured | None = None
@@ -93,8 +94,11 @@ class Stream:
         name: str | None = None,
         session: KeptSession | None = None,
     ) -> None:
-        """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError."""
-        self._want_read(False)
+        """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError.
+
+        Being read already it stays so. The loop would make what it has of a descriptor anew, with seven
+        system calls, for the handshake reads next, and so does whoever it makes `ready`."""
+        self._look = None
         secured = Secured(context, self._sock, server_side=server_side, name=name)
         if session is not None:
             session.offer(secured)
@@ -122,6 +126,11 @@ class Stream:
 
     # Reading.
 
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call `look` whenever something is there, and leave it there: until TLS begins, or the end."""
+        self._look = look
+        self._want_read(True)
+
     def read(self) -> None:
         """Go on reading. What is there is told from the loop's next turn on."""
         if not self.closed:
@@ -148,6 +157,9 @@ class Stream:
     def _readable(self) -> None:
         if self._shaking:
             self._shake()
+            return
+        if self._look is not None:
+            self._look()
             return
         secured = self.secured is not None
         if secured and self.finished:  # what comes behind our farewell is an error to OpenSSL
@@ -395,4 +407,5 @@ class Stream:
         all of OpenSSL's memory, until the garbage collector has gone round."""
         self._sock.close()
         self._owner = NOBODY
+        self._look = None
         self._recv = self._send = _closed
