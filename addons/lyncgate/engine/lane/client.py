@@ -6,7 +6,6 @@ unread bytes resets it, and the reset overtakes what was said.
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from lyncgate.edge.client import Client, shown_address
 from lyncgate.edge.framing import STATUS, Fault
 from lyncgate.edge.ids import new_id
 from lyncgate.edge.timeouts import TimeLimit
+from lyncgate.engine.lane.baresockets import Socket
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.exchange import Relay
 from lyncgate.engine.lane.greeting import Greeting
@@ -47,7 +47,7 @@ class ClientConnection:
         "_pace", "_policy", "_reader", "open", "private", "record", "relay", "stream", "times",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, listener: Listener, sock: socket.socket, peer: tuple[Any, ...]) -> None:
+    def __init__(self, lane: Lane, listener: Listener, sock: Socket, peer: tuple[Any, ...]) -> None:
         self._policy = policy = lane.edge.policy
         self._lane = lane
         self.times = policy.times(listener.name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lyncgate.edge.course import Course
 from lyncgate.edge.state import EdgeState
+from lyncgate.engine.lane.baresockets import Socket, Taker
 from lyncgate.engine.lane.client import ClientConnection
 from lyncgate.engine.lane.lost import probe
 from lyncgate.engine.lane.tls import Contexts
@@ -73,12 +74,11 @@ class Lane:
     def listen(self, listener: str, sock: socket.socket) -> Acceptor:
         return Acceptor(self, listener, sock)
 
-    def accepted(self, listener: str, sock: socket.socket, peer: tuple[Any, ...]) -> None:
+    def accepted(self, listener: str, sock: Socket, peer: tuple[Any, ...]) -> None:
         rules = self.edge.policy.listeners.get(listener)
         if rules is None:  # it went with a reload while this connection was being accepted
             sock.close()
             return
-        sock.setblocking(False)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client = ClientConnection(self, rules, sock, peer)
@@ -113,6 +113,7 @@ class Acceptor:
         self._lane = lane
         self._listener = listener
         self._sock: socket.socket | None = sock
+        self._taker = Taker(sock)
         sock.setblocking(False)
         self.probe(lane.edge.policy.timeouts.lost_client)
         lane.acceptors.add(self)
@@ -140,7 +141,7 @@ class Acceptor:
             if self._sock is None:
                 return
             try:
-                sock, peer = self._sock.accept()
+                sock, peer = self._taker.take()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:

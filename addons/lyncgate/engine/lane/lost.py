@@ -16,7 +16,7 @@ UNANSWERED = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, 
 _LINUX = hasattr(socket, "TCP_USER_TIMEOUT") and hasattr(socket, "TCP_KEEPIDLE")
 
 
-def probe(sock: socket.socket, seconds: float) -> None:
+def probe(sock: socket.SocketType, seconds: float) -> None:
     """Have a silent peer found out within `seconds`: half of that silent, then probes. 0: never. Connections
     that a listening socket accepts inherit it. Raises OSError."""
     if not _LINUX:
@@ -28,7 +28,7 @@ def probe(sock: socket.socket, seconds: float) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
-def insist(sock: socket.socket, seconds: float) -> None:
+def insist(sock: socket.SocketType, seconds: float) -> None:
     """The same for bytes: a peer that has acknowledged or taken none for `seconds` is gone. 0: as the kernel
     will. Raises OSError."""
     if _LINUX and seconds > 0:

@@ -41,11 +41,12 @@ class Stream:
     `secured`: the TLS, from where it begins."""
 
     __slots__ = (
-        "_called", "_look", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock", "_writing",
-        "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting", "writable",
+        "_called", "_look", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock",
+        "_writing", "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting",
+        "writable",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.SocketType, owner: Owner) -> None:
         """`sock`: connected, or connecting (see `connect`)."""
         self._loop = loop
         self._sock = sock
@@ -56,7 +57,7 @@ class Stream:
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
         self._called = False  # by us: the peer is a member
-        self._look: Callable[[], None] | None = None  # who is told that there is something, instead of reading
+        self._look: Callable[[], None] | None = None  # called instead of reading
         self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
         self.fd = sock.fileno()
         self.secured: Secured | None = None
@@ -67,7 +68,7 @@ class Stream:
         self.waiting = self.sent = self.got = 0
 
     @property
-    def socket(self) -> socket.socket:
+    def socket(self) -> socket.SocketType:
         return self._sock
 
     @property
@@ -95,9 +96,7 @@ class Stream:
         session: KeptSession | None = None,
     ) -> None:
         """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError.
-
-        Being read already it stays so. The loop would make what it has of a descriptor anew, with seven
-        system calls, for the handshake reads next, and so does whoever it makes `ready`."""
+        Where it is being read it stays so: to stop, and begin again, takes the loop seven system calls."""
         self._look = None
         secured = Secured(context, self._sock, server_side=server_side, name=name)
         if session is not None:

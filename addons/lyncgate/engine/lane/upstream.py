@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lyncgate.edge.client import shown_address
 from lyncgate.edge.handshakes import MemberAttempt
 from lyncgate.edge.ids import new_id
+from lyncgate.engine.lane.baresockets import calling
 from lyncgate.engine.lane.deadline import Deadline
 from lyncgate.engine.lane.lost import insist, probe, unanswered
 from lyncgate.engine.lane.responses import InvalidAnswerError, ResponseReader
@@ -88,11 +89,10 @@ class Upstream:
 
     def _connect(self, address: tuple[str, int], family: int) -> None:
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            sock = calling(family)
         except OSError as error:  # no more files can be opened, or there is no IPv6
             self._upstreams.loop.call_soon(self.lost, error)
             return
-        sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         probe(sock, self._upstreams.lost)
         insist(sock, self._upstreams.lost)

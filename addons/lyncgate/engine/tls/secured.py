@@ -19,7 +19,7 @@ class Secured:
     __slots__ = ("__weakref__", "asked", "connection", "context", "name", "refused")
 
     def __init__(
-        self, context: ssl.SSLContext, sock: socket.socket, *, server_side: bool, name: str | None = None
+        self, context: ssl.SSLContext, sock: socket.SocketType, *, server_side: bool, name: str | None = None
     ) -> None:
         self.asked: str | None = None
         self.refused = False
