@@ -28,18 +28,31 @@ def calling(family: int) -> Socket:
 
 
 class Taker:
-    """Takes connections of a listening socket, each with the address of its peer."""
+    """Takes connections of a listening socket, which hands down that they don't delay what is said."""
 
-    __slots__ = ("_accept", "_family", "_protocol")
+    __slots__ = ("_accept", "_family", "_handed", "_hands", "_protocol")
 
     def __init__(self, listening: socket.socket) -> None:
+        self._hands = True
+        try:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:  # a socket of systemd's that is no TCP's
+            self._hands = False
+        self._handed = False  # to all that are there: some may have been before us
         # What socket.accept calls; in every version that we run on.
         self._accept: Callable[[], tuple[int, tuple[Any, ...]]] = listening._accept  # type: ignore[attr-defined]
         self._family, self._protocol = int(listening.family), listening.proto
 
     def take(self) -> tuple[Socket, tuple[Any, ...]]:
-        """It does not block. Raises OSError, BlockingIOError if there is none."""
-        descriptor, peer = self._accept()
+        """One, which does not block, and the address of its peer. Raises OSError, BlockingIOError if there is
+        none."""
+        try:
+            descriptor, peer = self._accept()
+        except BlockingIOError:
+            self._handed = self._hands
+            raise
         sock = Socket(self._family, socket.SOCK_STREAM, self._protocol, descriptor)
         sock.setblocking(False)
+        if not self._handed:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock, peer

@@ -80,7 +80,6 @@ class Lane:
             sock.close()
             return
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client = ClientConnection(self, rules, sock, peer)
         except OSError:  # it has gone already
             sock.close()
