@@ -11,7 +11,15 @@ import pytest
 from lyncgate.engine.lane.baresockets import Socket, Taker, calling
 
 
-@pytest.fixture(params=[(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")], ids=["IPv4", "IPv6"])
+@pytest.fixture(
+    params=[
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET, "0.0.0.0"),
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET6, "::"),
+    ],
+    ids=["127.0.0.1", "any of IPv4", "::1", "any of IPv6"],
+)
 def listening(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
     family, host = request.param
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
@@ -34,9 +42,10 @@ def test_who_came_before_us_and_who_comes_later(listening: socket.socket) -> Non
             return host, port
 
         def is_taken(come: tuple[str, int]) -> Socket:
-            sock, peer = taker.take()
+            sock, peer, own = taker.take()
             stack.callback(sock.close)
             assert peer[:2] == come
+            assert own == sock.getsockname()
             assert sock.gettimeout() == 0
             with pytest.raises(BlockingIOError):
                 sock.recv(1)

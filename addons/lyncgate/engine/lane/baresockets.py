@@ -11,6 +11,7 @@ from typing import Any
 # Whether a socket blocks is said as it is made, where the system knows that.
 _STREAM = int(socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0))
 _TCP = int(socket.IPPROTO_TCP)
+EVERY = ("0.0.0.0", "::")  # noqa: S104 (to be known, not to listen at)
 
 
 class Socket(socket.SocketType):
@@ -30,7 +31,7 @@ def calling(family: int) -> Socket:
 class Taker:
     """Takes connections of a listening socket, which hands down that they don't delay what is said."""
 
-    __slots__ = ("_accept", "_family", "_handed", "_hands", "_protocol")
+    __slots__ = ("_accept", "_at", "_family", "_handed", "_hands", "_protocol")
 
     def __init__(self, listening: socket.socket) -> None:
         self._hands = True
@@ -42,10 +43,14 @@ class Taker:
         # What socket.accept calls; in every version that we run on.
         self._accept: Callable[[], tuple[int, tuple[Any, ...]]] = listening._accept  # type: ignore[attr-defined]
         self._family, self._protocol = int(listening.family), listening.proto
+        # At one address all come to that one; at none in particular each has to be asked.
+        self._at = listening.getsockname()
+        if self._family not in (socket.AF_INET, socket.AF_INET6) or self._at[0] in EVERY:
+            self._at = None
 
-    def take(self) -> tuple[Socket, tuple[Any, ...]]:
-        """One, which does not block, and the address of its peer. Raises OSError, BlockingIOError if there is
-        none."""
+    def take(self) -> tuple[Socket, tuple[Any, ...], tuple[Any, ...]]:
+        """One, which does not block, the address of its peer and its own. Raises OSError, BlockingIOError if
+        there is none."""
         try:
             descriptor, peer = self._accept()
         except BlockingIOError:
@@ -55,4 +60,4 @@ class Taker:
         sock.setblocking(False)
         if not self._handed:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock, peer
+        return sock, peer, self._at or sock.getsockname()

@@ -47,7 +47,10 @@ class ClientConnection:
         "_pace", "_policy", "_reader", "open", "private", "record", "relay", "stream", "times",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, listener: Listener, sock: Socket, peer: tuple[Any, ...]) -> None:
+    def __init__(
+        self, lane: Lane, listener: Listener, sock: Socket, peer: tuple[Any, ...], own: tuple[Any, ...]
+    ) -> None:
+        """`peer`, `own`: addresses."""
         self._policy = policy = lane.edge.policy
         self._lane = lane
         self.times = policy.times(listener.name)
@@ -56,7 +59,7 @@ class ClientConnection:
             listener=listener.name,
             scheme=listener.scheme,
             peer=peer[0],
-            address=shown_address(sock.getsockname()),
+            address=shown_address(own),
             started=time.time(),
         )
         self.relay: Relay | None = None

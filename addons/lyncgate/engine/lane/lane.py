@@ -74,13 +74,14 @@ class Lane:
     def listen(self, listener: str, sock: socket.socket) -> Acceptor:
         return Acceptor(self, listener, sock)
 
-    def accepted(self, listener: str, sock: Socket, peer: tuple[Any, ...]) -> None:
+    def accepted(self, listener: str, sock: Socket, peer: tuple[Any, ...], own: tuple[Any, ...]) -> None:
+        """`peer`, `own`: addresses."""
         rules = self.edge.policy.listeners.get(listener)
         if rules is None:  # it went with a reload while this connection was being accepted
             sock.close()
             return
         try:
-            client = ClientConnection(self, rules, sock, peer)
+            client = ClientConnection(self, rules, sock, peer, own)
         except OSError:  # it has gone already
             sock.close()
             return
@@ -140,7 +141,7 @@ class Acceptor:
             if self._sock is None:
                 return
             try:
-                sock, peer = self._taker.take()
+                sock, peer, own = self._taker.take()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -149,7 +150,7 @@ class Acceptor:
                     self._lane.loop.remove_reader(self._sock.fileno())
                     self._lane.loop.call_later(BREATH, self._again)
                 return
-            self._lane.accepted(self._listener, sock, peer)
+            self._lane.accepted(self._listener, sock, peer, own)
 
     def _again(self) -> None:
         if self._sock is not None:
