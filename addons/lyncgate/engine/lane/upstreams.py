@@ -7,6 +7,7 @@ asked for it, belongs to that client: it comes back to the client, never here, a
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import time
@@ -152,6 +153,7 @@ class Upstreams:
             upstream.close()
 
 
+@functools.lru_cache(maxsize=256)
 def _family(host: str) -> int | None:
     """Of a textual address; None for a name."""
     try:
