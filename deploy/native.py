@@ -29,7 +29,7 @@ HOT = {
     "edge": "client course framing guard handshakes headers heads lyncdiscover outcomes pool publish records "
     "redirect route state story",
     "engine/lane": "client deadline demoted exchange greeting lane messages owner pace private queues "
-    "requests responses scripted stream upstream upstreams wire",
+    "requests responses scripted stream upstream upstreams watch wire",
     "lync": "autodiscover names ntlm safexml stages",
     "policy": "asked decide decision discover forwarded hosts paths publish request",
     "signin": "documents headers plain reading seen soap tickets told ucwa",

@@ -12,6 +12,7 @@ import pytest
 
 from lyncgate.engine.lane.owner import NOBODY
 from lyncgate.engine.lane.stream import Stream
+from lyncgate.engine.lane.watch import Watch
 
 WAIT = 5.0  # seconds
 
@@ -24,7 +25,7 @@ def ends() -> Iterator[tuple[Stream, socket.socket]]:
         peer = socket.create_connection(listening.getsockname())
         sock, _ = listening.accept()
     sock.setblocking(False)
-    stream = Stream(loop, sock, NOBODY)
+    stream = Stream(Watch(loop), sock, NOBODY)
     yield stream, peer
     stream.close()
     peer.close()

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lyncgate.engine.lane.stream import RECORD, Stream
+from lyncgate.engine.lane.watch import Watch
 from lyncgate.engine.tls.libssl import libssl
 from support import certificates
 
@@ -75,7 +76,7 @@ async def exchanged(seed: int, talk: Callable[[asyncio.StreamWriter, Reader], Aw
     sock = socket.create_connection(server.sockets[0].getsockname())
     sock.setblocking(False)
     reader = Reader(seed)
-    reader.stream = Stream(loop, sock, reader)
+    reader.stream = Stream(Watch(loop), sock, reader)
     reader.stream.secure(certificates.client(), server_side=False, name=certificates.EDGE_NAMES[0])
     try:
         async with asyncio.timeout(30):

@@ -64,7 +64,7 @@ class ClientConnection:
         )
         self.relay: Relay | None = None
         self.open = True
-        self.stream = Stream(lane.loop, sock, self)
+        self.stream = Stream(lane.watch, sock, self)
         self._reader = RequestReader(policy.limits)
         self.private = Private()
         self._fault: Fault | None = None

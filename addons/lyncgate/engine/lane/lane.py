@@ -17,6 +17,7 @@ from lyncgate.engine.lane.client import ClientConnection
 from lyncgate.engine.lane.lost import probe
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstreams import Upstreams
+from lyncgate.engine.lane.watch import Watch
 from lyncgate.engine.tls.ticketkeys import TicketKeyRing
 from lyncgate.policy.policy import Policy
 
@@ -46,7 +47,8 @@ class Lane:
         self.edge: EdgeState = course.edge
         self.loop = loop
         self.contexts = Contexts(self.edge.policy)
-        self.upstreams = Upstreams(loop, self.contexts)
+        self.watch = Watch(loop)
+        self.upstreams = Upstreams(self.watch, self.contexts)
         self.upstreams.queues.adopt(self.edge.policy.pools)
         self.upstreams.lost = self.edge.policy.timeouts.lost_member
         self.acceptors: set[Acceptor] = set()
@@ -104,6 +106,7 @@ class Lane:
         for client in tuple(self.clients):
             client.cut()
         self.upstreams.close()
+        self.watch.close()
 
 
 class Acceptor:

@@ -6,7 +6,6 @@ through memory BIOs), an idle connection keeps no buffers, and its owner decides
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import fcntl
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lyncgate.engine.lane.owner import NOBODY, Owner
+from lyncgate.engine.lane.watch import Watch
 from lyncgate.engine.tls.readahead import read_ahead
 from lyncgate.engine.tls.resumption import KeptSession
 from lyncgate.engine.tls.secured import Secured
@@ -42,13 +42,15 @@ class Stream:
 
     __slots__ = (
         "_called", "_look", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock",
-        "_writing", "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent", "waiting",
-        "writable",
+        "_watch", "_writing", "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent",
+        "turn", "waiting", "writable",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.SocketType, owner: Owner) -> None:
+    def __init__(self, watch: Watch, sock: socket.SocketType, owner: Owner) -> None:
         """`sock`: connected, or connecting (see `connect`)."""
-        self._loop = loop
+        self._watch = watch
+        self._loop = watch.loop
+        self.turn = 0  # of the watch, since when it is watched
         self._sock = sock
         # In TLS OpenSSL's own.
         self._recv: Callable[[int], bytes] = sock.recv
@@ -96,7 +98,7 @@ class Stream:
         session: KeptSession | None = None,
     ) -> None:
         """Begin TLS; `ready` or `lost` follow. `name`: SNI of a client. Raises ssl.SSLError, OSError.
-        Where it is being read it stays so: to stop, and begin again, takes the loop seven system calls."""
+        Where it is being read it stays so: the handshake reads next, and so does whoever is `ready`."""
         self._look = None
         secured = Secured(context, self._sock, server_side=server_side, name=name)
         if session is not None:
@@ -112,8 +114,7 @@ class Stream:
         try:
             self.secured.connection.do_handshake()
         except ssl.SSLWantReadError:
-            self._want_read(True)
-            self._want_write(False)  # last: see `_settle_writing`
+            self._want(True, False)
         except ssl.SSLWantWriteError:
             self._want_write(True)
         except (OSError, ValueError) as error:
@@ -145,13 +146,21 @@ class Stream:
 
     def _want_read(self, wanted: bool) -> None:
         if wanted is not self._reading:
-            self._reading = wanted
-            if wanted:
-                self._loop.add_reader(self.fd, self._readable)
-                if self.ahead:
-                    self._loop.call_soon(self._resume)
-            else:
-                self._loop.remove_reader(self.fd)
+            self._want(wanted, self._writing)
+            if wanted and self.ahead:
+                self._loop.call_soon(self._resume)
+
+    def _want(self, read: bool, write: bool) -> None:
+        if read is not self._reading or write is not self._writing:
+            self._reading, self._writing = read, write
+            self._watch.want(self, read, write)
+
+    def told(self, readable: bool, writable: bool) -> None:
+        """By whoever watches."""
+        if readable and self._reading:
+            self._readable()
+        if writable and self._writing:
+            self._writes()
 
     def _readable(self) -> None:
         if self._shaking:
@@ -275,12 +284,7 @@ class Stream:
         self._want_write(True)
 
     def _want_write(self, wanted: bool) -> None:
-        if wanted is not self._writing:
-            self._writing = wanted
-            if wanted:
-                self._loop.add_writer(self.fd, self._writes)
-            else:
-                self._loop.remove_writer(self.fd)
+        self._want(self._reading, wanted)
 
     def _writes(self) -> None:
         if not self.connected:
@@ -332,8 +336,7 @@ class Stream:
         self._settle_writing()
 
     def _settle_writing(self) -> None:
-        """Ask for room only if it is needed. After whatever else is asked of the loop: what it has of a
-        descriptor of which nothing is wanted goes, and would have to be made anew."""
+        """Ask for room only if it is needed. After whatever else is wanted: there are fewer changes then."""
         if not self._shaking:  # which has asked for what it needs
             self._want_write(self.waiting > 0)
 
@@ -378,8 +381,7 @@ class Stream:
 
     def _detach(self) -> None:
         self.closed = True
-        self._want_read(False)
-        self._want_write(False)
+        self._want(False, False)
         self._out.clear()
         self.waiting = 0
 

@@ -96,7 +96,7 @@ class Upstream:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         probe(sock, self._upstreams.lost)
         insist(sock, self._upstreams.lost)
-        self.stream = Stream(self._upstreams.loop, sock, self)
+        self.stream = Stream(self._upstreams.watch, sock, self)
         self.stream.connect(address)
 
     def ready(self) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lyncgate.engine.lane.queues import Queues, Who
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstream import Address, Destination, Upstream
+from lyncgate.engine.lane.watch import Watch
 from lyncgate.engine.tls.resumption import KeptSession
 from lyncgate.engine.tls.secured import Secured
 from lyncgate.policy.policy import UpstreamTls
@@ -38,8 +39,9 @@ class Session(NamedTuple):
 class Upstreams:
     """`contexts`: of the policy in force. `sessions`: TLS sessions to resume."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, contexts: Contexts) -> None:
-        self.loop = loop
+    def __init__(self, watch: Watch, contexts: Contexts) -> None:
+        self.watch = watch
+        self.loop = loop = watch.loop
         self.contexts = contexts
         self.lost = 0.0  # seconds that a member may acknowledge nothing
         self.generation = 0  # of the rules by which connections are made
