@@ -22,7 +22,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "addons" / "lyncgate"
 
-# What each request passes through, as far as it gets faster. Not what pydantic reads (signin/exchange, facts,
+# What each request passes through, as far as it gets faster. Not what msgspec makes (signin/exchange, facts,
 # keys), nor what goes between processes as a frozen dataclass (policy/policy): mypyc's classes can't. And not
 # what does little but ask those (observe/): that gets slower. engine/lane/tls could be, and was not tried.
 HOT = {

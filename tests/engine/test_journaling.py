@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from lyncgate.engine.journaling import concerns_sign_ins
@@ -11,19 +9,18 @@ from lyncgate.signin.events import DnsQuery
 from lyncgate.signin.exchange import Outcome
 from lyncgate.signin.keys import Keys
 from observe.samples import TICKET
+from support.changed import changed
 
-PAGE = dataclasses.replace(
-    TICKET, path="/meet/alice", stage=None, status=200, outcome=Outcome.OK, keys=Keys()
-)
+PAGE = changed(TICKET, path="/meet/alice", stage=None, status=200, outcome=Outcome.OK, keys=Keys())
 
 
 @pytest.mark.parametrize(
     "event",
     [
         TICKET,
-        dataclasses.replace(PAGE, keys=Keys(application="0" * 16)),
-        dataclasses.replace(PAGE, status=502),
-        dataclasses.replace(PAGE, status=None, outcome=Outcome.CLIENT_GONE),
+        changed(PAGE, keys=Keys(application="0" * 16)),
+        changed(PAGE, status=502),
+        changed(PAGE, status=None, outcome=Outcome.CLIENT_GONE),
         DnsQuery(id="0" * 16, started=0.0, name="lyncdiscover.contoso.example", kind="A", rcode="NXDOMAIN"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from lyncgate.lync.stages import Stage
@@ -13,6 +12,7 @@ from lyncgate.policy.policy import CertificateFiles, Listener, Member, Policy, P
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
 from lyncgate.signin.finding import Certainty, Evidence, Finding, Fix, Grade
 from lyncgate.signin.story import SignIn, SignInOutcome, StageState, StageView
+from support.changed import changed
 
 POLICY = Policy(
     version="0123456789ab",
@@ -78,7 +78,7 @@ TICKET = Exchange(
 )
 
 # A poll that a device between phone and edge cut.
-POLL = dataclasses.replace(
+POLL = changed(
     TICKET,
     id="00000000000000a2",
     kind=Kind.POLL,
@@ -123,7 +123,7 @@ SCAN = Exchange(
     phases={Phase.REQUEST_HEADERS: 0.0005, Phase.ROUTE: 0.0001, Phase.TOTAL: 0.0007},
 )
 
-NO_MEMBER = dataclasses.replace(
+NO_MEMBER = changed(
     TICKET,
     id="00000000000000a4",
     member=None,
@@ -139,7 +139,7 @@ NO_MEMBER = dataclasses.replace(
 EXCHANGES = (TICKET, POLL, SCAN, NO_MEMBER)
 
 # A poll that ended as it should, after a push wait of fifteen minutes.
-LONG_POLL = dataclasses.replace(
+LONG_POLL = changed(
     POLL,
     status=200,
     outcome=Outcome.OK,

@@ -1,6 +1,5 @@
 """HARs are what HAR 1.2 says, and hold no secret."""
 
-import dataclasses
 import json
 
 import pytest
@@ -15,6 +14,7 @@ from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.stages import assemble
 from lyncgate.signin.story import Joined
+from support.changed import changed
 from support.events import exchange
 
 # http://www.softwareishard.com/blog/har-12-spec/: what must be there, by object, and of which type.
@@ -127,10 +127,8 @@ def test_comes_back_as_the_same_events(sign_in, tmp_path):
 
 
 def test_what_never_ended_and_what_never_was(sign_in):
-    lost = dataclasses.replace(
-        EXCHANGE, status=None, outcome=Outcome.CONNECT_FAILED, phases={}, facts=Facts()
-    )
-    sign_in = dataclasses.replace(sign_in, events=(lost,))
+    lost = changed(EXCHANGE, status=None, outcome=Outcome.CONNECT_FAILED, phases={}, facts=Facts())
+    sign_in = changed(sign_in, events=(lost,))
     (entry,) = har.of_sign_in(sign_in)["log"]["entries"]
     check_entry(entry)
     assert (entry["response"]["status"], entry["timings"]["connect"]) == (0, -1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from lyncgate.lync.stages import Stage
 from lyncgate.observe.journal.observer import Dropped
 from lyncgate.observe.metrics import Metrics
 from lyncgate.signin.catalogue.catalogue import CATALOGUE
 from lyncgate.signin.story import SignInOutcome
 from observe.samples import FINDING, REFUSED, series
+from support.changed import changed
 
 STAGE = "lyncgate_signin_stage_duration_seconds_count"
 
@@ -28,7 +27,7 @@ def test_a_sign_in_that_failed() -> None:
 
 def test_one_that_stopped_failed_at_no_stage() -> None:
     metrics = Metrics()
-    stopped = dataclasses.replace(REFUSED, outcome=SignInOutcome.INCOMPLETE, failed_stage=Stage.TICKET)
+    stopped = changed(REFUSED, outcome=SignInOutcome.INCOMPLETE, failed_stage=Stage.TICKET)
     metrics.journal.sign_in_settled(stopped, ())
     assert series(metrics)['lyncgate_signins_total{outcome="incomplete",failed_stage="_none"}'] == 1
 
@@ -37,13 +36,13 @@ def test_nothing_makes_a_series_that_was_not_there() -> None:
     metrics = Metrics()
     before = set(series(metrics))
     for code in CATALOGUE:
-        metrics.journal.sign_in_settled(REFUSED, (dataclasses.replace(FINDING, code=code),))
+        metrics.journal.sign_in_settled(REFUSED, (changed(FINDING, code=code),))
     for reason in Dropped:
         metrics.journal.journal_dropped(reason, 3)
     metrics.journal.journaled(7)
     metrics.journal.journal_state(4096, 2)
     assert set(series(metrics)) == before
-    metrics.journal.sign_in_settled(REFUSED, (dataclasses.replace(FINDING, code="F99"),))
+    metrics.journal.sign_in_settled(REFUSED, (changed(FINDING, code="F99"),))
     new = set(series(metrics)) - before
     assert new == {'lyncgate_findings_total{code="_other"}'}
 

@@ -6,6 +6,7 @@ import dataclasses
 import random
 import time
 
+import msgspec
 import pytest
 
 from lyncgate.edge.framing import Fault
@@ -70,7 +71,7 @@ def test_a_poll_stays_out_of_the_durations_and_unended_phases_are_not_counted(me
 
 def test_an_answer_the_edge_made_is_not_the_members(metrics: Metrics) -> None:
     before = series(metrics)
-    reset = dataclasses.replace(
+    reset = msgspec.structs.replace(
         TICKET, status=502, outcome=Outcome.UPSTREAM_RESET, phases=TICKET.phases | {Phase.WAIT: None}
     )
     metrics.observe(reset)
@@ -90,7 +91,7 @@ def test_ten_thousand_random_requests_make_no_series(metrics: Metrics) -> None:
 
     def scan() -> None:
         metrics.observe(
-            dataclasses.replace(
+            msgspec.structs.replace(
                 SCAN, host=word(), path="/" + word(), method=word(), user_agent=word(), sip_user=word()
             )
         )
@@ -107,7 +108,7 @@ def test_even_labels_hold_only_what_the_policy_or_a_closed_list_has(metrics: Met
 
     def junk(n: int) -> None:
         metrics.observe(
-            dataclasses.replace(
+            msgspec.structs.replace(
                 TICKET,
                 listener=f"l{n}",
                 publication=f"p{n}",
@@ -208,14 +209,14 @@ def test_a_refused_reload_leaves_the_version_in_force(metrics: Metrics) -> None:
 def test_the_first_error_is_a_rise_that_rate_can_see(metrics: Metrics) -> None:
     """A counter that appears with 1 has no increase for Prometheus: errors exist at 0 before."""
     exchanges = [
-        dataclasses.replace(NO_MEMBER, outcome=outcome, kind=kind)
+        msgspec.structs.replace(NO_MEMBER, outcome=outcome, kind=kind)
         for kind in type(TICKET.kind)
         for outcome in Outcome
         if outcome not in (Outcome.OK, Outcome.CLIENT_GONE, Outcome.UPSTREAM_RESET, Outcome.UPSTREAM_INVALID)
     ]
     before = series(metrics).keys()
     for exchange in exchanges:
-        metrics.observe(dataclasses.replace(exchange, ended_by=Source.PROXY))
+        metrics.observe(msgspec.structs.replace(exchange, ended_by=Source.PROXY))
     metrics.rejected("https", "head_too_large")
     metrics.failover("pool01", "fe02")
     new = {
@@ -229,7 +230,7 @@ def test_a_refusal_counts_once_wherever_it_was_made(metrics: Metrics) -> None:
     before = series(metrics)
     metrics.observe(SCAN)
     metrics.rejected("http", Fault.URL_TOO_LONG)
-    metrics.observe(dataclasses.replace(SCAN, reason=Fault.URL_TOO_LONG))
+    metrics.observe(msgspec.structs.replace(SCAN, reason=Fault.URL_TOO_LONG))
 
     rejections = {name: by for name, by in grown(metrics, before).items() if "_rejections_" in name}
     assert rejections == {

@@ -1,6 +1,5 @@
 """Events as lines of JSON and back; a sign-in as a document."""
 
-import dataclasses
 import json
 import timeit
 
@@ -9,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lyncgate.lync.stages import Stage
-from lyncgate.signin import codec, written
+from lyncgate.signin import codec
 from lyncgate.signin.events import Certificate, DnsQuery, Handshake, HandshakeOutcome, TraceLine
-from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase
+from lyncgate.signin.exchange import Kind, Outcome, Phase
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.finding import Certainty, Evidence, Finding, Fix, Grade
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState, StageView
+from support.changed import changed
 from support.events import events, exchange
 
 EXCHANGE = exchange(
@@ -30,49 +30,25 @@ EXCHANGE = exchange(
 )
 
 
-def to_the_nanosecond(event):
-    if not isinstance(event, Exchange):
-        return event
-    phases = {name: took and float(f"{took:.9f}") for name, took in event.phases.items()}
-    return dataclasses.replace(event, phases=phases)
-
-
 @given(events())
 def test_comes_back_as_it_was(event):
     line = codec.dumps(event)
     assert "\n" not in line
-    assert codec.loads(line) == to_the_nanosecond(event)
+    assert codec.loads(line) == event
     assert json.loads(line)["type"] == event.type
 
 
-@given(events())
-def test_what_is_written_by_hand_is_what_pydantic_writes(event):
-    plain = codec._ADAPTER.dump_python(event, mode="json", exclude_defaults=True)
-    if isinstance(event, Exchange):
-        plain["phases"] = to_the_nanosecond(event).phases
-    found = json.loads(codec.dumps(event))
-    assert {name: value for name, value in found.items() if value != {}} == {
-        name: value for name, value in (plain | {"type": event.type}).items() if value != {}
-    }
-
-
-def test_no_field_is_forgotten_by_hand():
-    """A new one has to be named in `written`, or it would never reach the journal."""
-    by_itself = {"id", "source_ip", "connection", "started", "type", "sip_user", "ntlm_user"}
-    by_itself |= {"request_bytes", "response_bytes", "phases", "keys", "facts"}
-    named = {*written._ASKED, *written._DONE, *by_itself}
-    assert named == {field.name for field in dataclasses.fields(Exchange)}
-
-
-@pytest.mark.parametrize("number", [float("inf"), float("-inf")])
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
 def test_numbers_that_json_does_not_have(number):
-    odd = dataclasses.replace(EXCHANGE, started=number, phases={Phase.WAIT: number, Phase.TOTAL: 1e-7})
-    assert codec.loads(codec.dumps(odd)) == odd
+    """A time that is none is the beginning of all; how long it took is not known."""
+    odd = changed(EXCHANGE, started=number, phases={Phase.WAIT: number, Phase.TOTAL: 1e-7})
+    plain = changed(EXCHANGE, started=0.0, phases={Phase.WAIT: None, Phase.TOTAL: 1e-7})
+    assert codec.loads(codec.dumps(odd)) == plain
 
 
 def test_times_of_today_come_back_exactly():
     for tick in range(1000):
-        odd = dataclasses.replace(EXCHANGE, started=1789000000.25 + tick / 4194304)
+        odd = changed(EXCHANGE, started=1789000000.25 + tick / 4194304)
         assert codec.loads(codec.dumps(odd)) == odd
 
 
@@ -102,13 +78,19 @@ def test_fields_of_a_newer_version_are_passed_over():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("", "not an event: line: Invalid JSON: EOF"),
-        ("\x00\x01", "not an event: line: Invalid JSON"),
-        ("[]", "not an event: line: Input should be an object"),
-        ("{}", "not an event: line: Unable to extract tag"),
-        ('{"type":"smoke"}', "not an event: line: Input tag 'smoke'"),
-        ('{"type":"dns","id":"1","started":1,"kind":"A","rcode":null}', "not an event: name: Field required"),
-        ('{"type":"trace","keys":{"user":5}}', "not an event: id: Field required"),
+        ("", "not an event: Input data was truncated"),
+        ("\x00\x01", "not an event: JSON is malformed"),
+        ("[]", "not an event: Expected `object`, got `array`"),
+        ("{}", "not an event: Object missing required field `type`"),
+        ('{"type":"smoke"}', "not an event: Invalid value 'smoke' - at `$.type`"),
+        (
+            '{"type":"dns","id":"1","started":1,"kind":"A","rcode":null}',
+            "not an event: Object missing required field `name`",
+        ),
+        (
+            '{"type":"trace","keys":{"user":5}}',
+            "not an event: Expected `str | null`, got `int` - at `$.keys.user`",
+        ),
     ],
 )
 def test_garbage_is_named(line, said):

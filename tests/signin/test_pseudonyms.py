@@ -1,6 +1,5 @@
 """Names are hidden, equality is kept."""
 
-import dataclasses
 import re
 
 import pytest
@@ -13,6 +12,7 @@ from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.facts import Facts
 from lyncgate.signin.keys import Hasher, Keys
 from lyncgate.signin.pseudonyms import pseudonym, pseudonymise
+from support.changed import changed
 from support.events import events, exchange
 
 HASHER = Hasher(b"k" * 16)
@@ -53,16 +53,16 @@ def test_no_name_is_left(event):
 
 @given(events(SPELT), ACCOUNTS)
 def test_no_account_is_left(event, account):
-    event = dataclasses.replace(event, keys=dataclasses.replace(event.keys, account=account))
+    event = changed(event, keys=changed(event.keys, account=account))
     assert "alice" not in codec.dumps(pseudonymise(event, HASHER)).lower()
 
 
 @given(events(), st.from_regex(r"[a-z]{8}[.'_=+-]?[a-z]{8}", fullmatch=True))
 def test_any_user_disappears(event, name):
     address = f"{name}@contoso.example"
-    event = dataclasses.replace(event, keys=dataclasses.replace(event.keys, user=address))
+    event = changed(event, keys=changed(event.keys, user=address))
     if isinstance(event, TraceLine):
-        event = dataclasses.replace(event, text=f"Failed for {name} ({address})")
+        event = changed(event, text=f"Failed for {name} ({address})")
     if isinstance(event, Exchange):
         event.path = f"/ucwa/people/{address}/photo/{name}"
     assert name not in codec.dumps(pseudonymise(event, HASHER))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import time
 import urllib.parse
@@ -19,6 +18,7 @@ from lyncgate.lync.wstrust import COMPACT_TOKEN, SAML, SAML_TOKEN, TokenRequest,
 from lyncgate.signin.facts import LINKS, SETTINGS, VALUE_LIMIT
 from lyncgate.signin.keys import Hasher
 from lyncgate.signin.reading import Reading, RequestSeen, ResponseSeen, read
+from support.changed import changed
 
 HASHER = Hasher(b"k" * 32)
 PATHS = (
@@ -182,7 +182,7 @@ def messages(secret: str) -> list[tuple[str, bytes, bytes]]:
     """Path, request and answer; the secret stands in every place where one can."""
     assertion = f'<saml:Assertion xmlns:saml="{SAML}" AssertionID="{secret}"><x>{secret}</x></saml:Assertion>'
     saml = TokenResponse("c", SAML_TOKEN, assertion, "2026-01-01T00:00:00Z", "2026-01-01T08:00:00Z")
-    compact = dataclasses.replace(saml, token_type=COMPACT_TOKEN, token=f"cwt={secret}")
+    compact = changed(saml, token_type=COMPACT_TOKEN, token=f"cwt={secret}")
     session = mcx.SessionInitiated(secret, 900, 1, "Global", "global", {"EnableMobility": "true"})
     asked = certprov.Provisioning("alice@contoso.example", "{A}", secret.encode())
     login = TokenRequest().document(wstrust.username_token("alice", secret))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.stages import SETTLE, assemble
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState
+from support.changed import changed
 from support.plays import WEB, Play, hex_of
 
 OK, FAILED = StageState.OK, StageState.FAILED
@@ -31,7 +31,7 @@ def played(changes: dict[str, dict[str, Any]] | None = None, **fields: Any) -> l
     for name, change in (changes or {}).items():
         event = events.pop(hex_of("x", *name.split()))
         if change:
-            events[event.id] = dataclasses.replace(event, **change)
+            events[event.id] = changed(event, **change)
     return list(events.values())
 
 
@@ -190,7 +190,7 @@ def test_who_gets_over_a_failed_handshake_has_connected() -> None:
 )
 def test_what_is_behind_who_watches(origin: str, outcome: HandshakeOutcome, expected: StageState) -> None:
     name, behind = handshake(1000.5), {"origin": origin, "side": "upstream", "outcome": outcome}
-    sign_in = told([played(fault="dns")[0], dataclasses.replace(name, **behind)])  # type: ignore[arg-type]
+    sign_in = told([played(fault="dns")[0], changed(name, **behind)])  # type: ignore[arg-type]
     assert state(sign_in, Stage.CONNECT) is expected
 
 
@@ -207,7 +207,7 @@ def test_a_request_that_never_got_through_is_a_failed_connect(origin: str, at: S
 def test_who_speaks_has_connected_even_if_nobody_timed_it() -> None:
     """As in a HAR."""
     events = [
-        dataclasses.replace(event, phases={Phase.TOTAL: 0.1}) if isinstance(event, Exchange) else event
+        changed(event, phases={Phase.TOTAL: 0.1}) if isinstance(event, Exchange) else event
         for event in played()
     ]
     view = told(events).stage(Stage.CONNECT)
@@ -281,12 +281,12 @@ def test_an_answer_in_a_trace_is_of_its_request() -> None:
     )
     answered = SipMessage(id="2", started=1.1, incoming=False, status=200, **common)  # type: ignore[arg-type]
     assert state(told([asked, answered]), Stage.PROVISIONING) is OK
-    refused = dataclasses.replace(answered, status=403)
+    refused = changed(answered, status=403)
     assert state(told([asked, refused]), Stage.PROVISIONING) is FAILED
 
 
 def test_what_comes_later_than_a_minute_is_no_part_of_it() -> None:
-    late = dataclasses.replace(
+    late = changed(
         next(e for e in played() if e.id == hex_of("x", "more3")), id="late", started=1100.0, status=500
     )
     assert told([*played(), late]).outcome is SignInOutcome.OK

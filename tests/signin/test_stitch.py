@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +15,7 @@ from lyncgate.signin.exchange import Exchange, Kind, Outcome
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.stitch import offsets, stitch
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome
+from support.changed import changed
 from support.plays import AGENTS, WEB, Fault, Play, hex_of
 
 USERS = tuple(f"user{number}@contoso.example" for number in range(6))
@@ -202,10 +202,10 @@ def test_a_new_attempt_may_show_the_old_ticket_on_the_old_connection() -> None:
         if isinstance(event, Exchange) and event.host == WEB:
             if event.stage == "ticket" or event.status == 401:
                 continue
-            keys = dataclasses.replace(event.keys, tickets=ticket)
+            keys = changed(event.keys, tickets=ticket)
             if event.keys.connection == hex_of("again", "c", "c"):
-                keys = dataclasses.replace(keys, connection=connection)
-            event = dataclasses.replace(event, keys=keys)
+                keys = changed(keys, connection=connection)
+            event = changed(event, keys=keys)
         events.append(event)
     sign_ins = stitch(events)
     assert [sign_in.outcome for sign_in in sign_ins] == [SignInOutcome.FAILED, SignInOutcome.OK]
@@ -216,7 +216,7 @@ def test_retries_stay_in_the_attempt() -> None:
     """A password refused again and again, as by a proxy that mixes connections (F20)."""
     play = Play("loop", fault="password")
     more = [
-        dataclasses.replace(exchange(play, "rst2"), id=f"more{number:012}", started=1000.2 + number / 10)
+        changed(exchange(play, "rst2"), id=f"more{number:012}", started=1000.2 + number / 10)
         for number in range(30)
     ]
     (sign_in,) = stitch([*play.events, *more])
@@ -229,13 +229,13 @@ def test_a_circle_of_redirects_is_one_sign_in() -> None:
     root = exchange(play, "find2")
     facts = Facts(document=Document.REDIRECT, redirect="https://lyncdiscover.contoso.example/")
     roots = [
-        dataclasses.replace(
+        changed(
             root,
             id=f"root{number:012}",
             started=root.started + number / 10,
             status=200,
             facts=facts,
-            keys=dataclasses.replace(root.keys, connection=f"r{number}"),
+            keys=changed(root.keys, connection=f"r{number}"),
         )
         for number in range(10)
     ]
@@ -246,11 +246,11 @@ def test_a_circle_of_redirects_is_one_sign_in() -> None:
 
 def test_polls_for_hours_and_a_ticket_used_again_belong_to_the_sign_in() -> None:
     play = Play("hours", polls=30, held=900.0)
-    later = dataclasses.replace(
+    later = changed(
         exchange(play, "more2"),
         id="later00000000000",
         started=1000 + 40_000.0,
-        keys=dataclasses.replace(exchange(play, "more2").keys, connection="another", application=None),
+        keys=changed(exchange(play, "more2").keys, connection="another", application=None),
     )
     (sign_in,) = stitch([*play.events, later])
     assert (len(sign_in.events), sign_in.outcome) == (len(play.events) + 1, SignInOutcome.OK)
@@ -259,7 +259,7 @@ def test_polls_for_hours_and_a_ticket_used_again_belong_to_the_sign_in() -> None
 def test_an_early_end_of_a_poll_after_an_hour_does_not_undo_a_sign_in() -> None:
     play = Play("ends", polls=3, held=1800.0)
     events = [
-        dataclasses.replace(event, status=404) if event.id == exchange(play, "poll2").id else event
+        changed(event, status=404) if event.id == exchange(play, "poll2").id else event
         for event in play.events
     ]
     (sign_in,) = stitch(events)
@@ -276,9 +276,7 @@ def test_connections_that_a_load_balancer_mixes_glue_nobody_together(
 ) -> None:
     plays = [Play(user, user=user, at=1000 + chance.random(), pace=0.05) for user in USERS[:people]]
     events = [
-        dataclasses.replace(
-            event, keys=dataclasses.replace(event.keys, connection=f"lb{chance.randrange(2)}")
-        )
+        changed(event, keys=changed(event.keys, connection=f"lb{chance.randrange(2)}"))
         if isinstance(event, Exchange)
         else event
         for event in together(*plays)
@@ -294,9 +292,7 @@ def test_connections_that_a_load_balancer_mixes_glue_nobody_together(
 def test_a_ticket_that_two_people_show_glues_nobody_together() -> None:
     plays = [Play(user, user=user, named=True) for user in USERS[:2]]
     events = [
-        dataclasses.replace(event, keys=dataclasses.replace(event.keys, tickets=("shared",)))
-        if event.keys.tickets
-        else event
+        changed(event, keys=changed(event.keys, tickets=("shared",))) if event.keys.tickets else event
         for event in together(*plays)
     ]
     sign_ins = stitch(events)
@@ -312,10 +308,10 @@ def test_a_ticket_that_two_people_show_glues_nobody_together() -> None:
 def test_an_account_is_its_users() -> None:
     """NTLM names an account; a connection shows that it is alice's, so another one is hers too."""
     play = Play("alice", dns=False, trace=False)
-    photo = dataclasses.replace(
+    photo = changed(
         exchange(play, "more3"),
         id="photo00000000000",
-        keys=dataclasses.replace(
+        keys=changed(
             exchange(play, "more3").keys,
             connection="own",
             tickets=(),
@@ -350,7 +346,7 @@ def test_why_an_event_belongs_is_said() -> None:
 
 
 def test_what_is_no_sign_in_makes_none() -> None:
-    other = dataclasses.replace(exchange(Play("x"), "more3"), stage=None, path="/meet/x")
+    other = changed(exchange(Play("x"), "more3"), stage=None, path="/meet/x")
     query = DnsQuery(id="q", started=1.0, name="www.contoso.example", kind="A", rcode="NOERROR")
     assert stitch([other, query]) == []
 
@@ -358,7 +354,7 @@ def test_what_is_no_sign_in_makes_none() -> None:
 def test_the_second_telling_of_a_poll_wins_whichever_comes_first() -> None:
     play = Play("poll")
     ended = exchange(play, "poll0")
-    begun = dataclasses.replace(ended, outcome=None, status=None, phases={})
+    begun = changed(ended, outcome=None, status=None, phases={})
     rest = [event for event in play.events if event is not ended]
     assert stitch([*rest, begun, ended]) == stitch([ended, *rest, begun]) == stitch([*rest, ended])
 
@@ -411,6 +407,6 @@ def test_a_trace_of_other_people_sets_no_clock() -> None:
 
 def test_an_answer_cut_by_the_client_says_nothing() -> None:
     play = Play("gone", polls=1)
-    gone = dataclasses.replace(exchange(play, "poll0"), outcome=Outcome.CLIENT_GONE, status=None)
+    gone = changed(exchange(play, "poll0"), outcome=Outcome.CLIENT_GONE, status=None)
     (sign_in,) = stitch([*(e for e in play.events if e.id != gone.id), gone])
     assert sign_in.outcome is SignInOutcome.OK

@@ -1,7 +1,6 @@
 """A server's trace as events. The lab writes traces in the same form."""
 
 import base64
-import dataclasses
 import struct
 
 import pytest
@@ -18,6 +17,7 @@ from lyncgate.signin import codec
 from lyncgate.signin.events import SipMessage, TraceLine
 from lyncgate.signin.keys import Hasher
 from lyncgate.signin.traces import TraceReader
+from support.changed import changed
 
 HASHER = Hasher(b"k" * 16)
 ALICE = "alice@contoso.example"
@@ -215,4 +215,4 @@ def test_takes_any_header(value, name):
     value = " ".join(value.split())
     for event in told(REGISTER.replace("From: ", f"{name}: {value}\nFrom: ")):
         assert codec.loads(codec.dumps(event)) == event
-        assert dataclasses.replace(event) == event
+        assert changed(event) == event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterable
 
@@ -14,6 +13,7 @@ from lyncgate.signin.exchange import Exchange, Kind
 from lyncgate.signin.stitch import stitch
 from lyncgate.signin.story import SignIn, SignInOutcome
 from lyncgate.signin.tracker import Tracker
+from support.changed import changed
 from support.plays import Fault, Play
 
 USERS = tuple(f"user{number}@contoso.example" for number in range(4))
@@ -71,9 +71,9 @@ def events_of(plays: Iterable[Play], chance: random.Random) -> list[Event]:
         if chance.random() < missing:
             continue
         if mixed and isinstance(event, Exchange) and chance.random() < 0.25:
-            event = dataclasses.replace(event, keys=dataclasses.replace(event.keys, connection="lb"))
+            event = changed(event, keys=changed(event.keys, connection="lb"))
         if isinstance(event, Exchange) and event.kind is Kind.POLL:
-            found.append(dataclasses.replace(event, outcome=None, status=None, phases={}))
+            found.append(changed(event, outcome=None, status=None, phases={}))
         found.append(event)
     return found
 
@@ -174,11 +174,11 @@ def test_an_event_of_a_forgotten_sign_in_finds_its_id() -> None:
     play = Play("old", held=1800.0)
     ended = play.events[-1]
     assert isinstance(ended, Exchange)
-    begun = dataclasses.replace(ended, outcome=None, status=None, phases={})
+    begun = changed(ended, outcome=None, status=None, phases={})
     tracker = Tracker(keep=60.0)
     known = fed(tracker, [*play.events[:-1], begun])
     for number, event in enumerate(streamed(200)):
-        tracker.add(dataclasses.replace(event, started=event.started + 200))
+        tracker.add(changed(event, started=event.started + 200))
         if number % 50 == 0:
             take(tracker, known, event.started + 400)
     before = len(tracker)
@@ -195,8 +195,8 @@ def strangers(number: int) -> list[Event]:
     for play in range(number):
         user = f"person{play}@contoso.example"
         for event in Play(f"n{play}", user=user, at=1000.0 + play, client=f"192.0.2.{play % 200}").events:
-            keys = dataclasses.replace(event.keys, account=f"CONTOSO\\p{play}")
-            found.append(dataclasses.replace(event, keys=keys))
+            keys = changed(event.keys, account=f"CONTOSO\\p{play}")
+            found.append(changed(event, keys=keys))
     return found
 
 
@@ -206,11 +206,11 @@ def test_names_are_bounded_and_those_named_last_are_known() -> None:
     fed(tracker, events)
     assert tracker.names < 3 * 20 + 4 * len(tracker), "200 people were named, with two names each"
     last = next(event for event in reversed(events) if event.keys.user and event.keys.connection)
-    again = dataclasses.replace(
+    again = changed(
         last,
         id="again",
         started=last.started + 600,
-        keys=dataclasses.replace(last.keys, user=None, connection="another", tickets=(), application=None),
+        keys=changed(last.keys, user=None, connection="another", tickets=(), application=None),
     )
     tracker.add(again)
     tracker.changed()
@@ -223,9 +223,9 @@ def test_what_is_told_again_is_known_by_its_id_and_nothing_else_is_remembered_by
     play = Play("old", held=1800.0)
     poll = play.events[-1]
     assert isinstance(poll, Exchange)
-    begun = dataclasses.replace(poll, outcome=None, status=None, phases={})
+    begun = changed(poll, outcome=None, status=None, phases={})
     fed(tracker, [*play.events[:-1], begun])
-    fed(tracker, [dataclasses.replace(e, started=e.started + 400) for e in streamed(3)])
+    fed(tracker, [changed(e, started=e.started + 400) for e in streamed(3)])
     assert len(tracker) < 100
     assert len(tracker._forgotten) > 0
     requests = {event.id for event in play.events if isinstance(event, Exchange)}
@@ -236,7 +236,7 @@ def test_what_is_told_again_is_known_by_its_id_and_nothing_else_is_remembered_by
 @settings(max_examples=10, deadline=None)
 def test_one_user_again_and_again(plays: list[Play], chance: random.Random) -> None:
     """More attempts of one person than are put together anew when one of them changes."""
-    events = events_of([dataclasses.replace(play, user=USERS[0]) for play in plays], chance)
+    events = events_of([changed(play, user=USERS[0]) for play in plays], chance)
     told = sorted(events, key=lambda event: event.started + (event.seconds or 0.0) + chance.random())
     assert in_order(fed(Tracker(), told, 20)) == stitch(events)
 
@@ -245,9 +245,7 @@ def with_ticket_of(play: Play, other: Play) -> list[Event]:
     """What a device does that still has its ticket: it asks nobody for one."""
     ticket = next(event.keys.tickets for event in other.events if event.keys.tickets)
     return [
-        dataclasses.replace(event, keys=dataclasses.replace(event.keys, tickets=ticket))
-        if event.keys.tickets
-        else event
+        changed(event, keys=changed(event.keys, tickets=ticket)) if event.keys.tickets else event
         for event in play.events
         if not (isinstance(event, Exchange) and (event.stage == "ticket" or event.status == 401))
     ]
@@ -259,7 +257,7 @@ def test_who_signs_in_anew_with_the_ticket_of_a_forgotten_sign_in_has_signed_in_
     again = with_ticket_of(second, first)
     tracker = Tracker(keep=60.0)
     known = fed(tracker, first.events, 1)
-    fed(tracker, [dataclasses.replace(e, started=e.started + 300) for e in streamed(40)], 1)
+    fed(tracker, [changed(e, started=e.started + 300) for e in streamed(40)], 1)
     assert len(tracker._forgotten) > 0
     tracker.late()
     for event in again:

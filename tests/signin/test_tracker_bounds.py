@@ -14,6 +14,7 @@ from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.stitch import stitch
 from lyncgate.signin.tracker import Tracker
+from support.changed import changed
 from support.plays import Play
 from support.signins import sign_in, told_at
 
@@ -53,8 +54,8 @@ def sessions(until: float, *, named: bool) -> Iterator[tuple[float, Event]]:
             keys = Keys(connection=keys.connection, application="everybody's", client="192.0.2.1")
         for place in range(int(until / 30)):
             started = 40.0 + place * 30
-            again = dataclasses.replace(poll, id=f"poll{number}-{place}", started=started, keys=keys)
-            yield started, dataclasses.replace(again, outcome=None, status=None, phases={})
+            again = changed(poll, id=f"poll{number}-{place}", started=started, keys=keys)
+            yield started, changed(again, outcome=None, status=None, phases={})
             yield started + 29.0, again
 
 
@@ -146,7 +147,7 @@ def flood(number: int) -> Iterator[Event]:
     )
     for place in range(number):
         keys = Keys(connection="one", client="192.0.2.66")
-        yield dataclasses.replace(step, id=f"f{place}", started=1000.0 + place / 50, keys=keys)
+        yield changed(step, id=f"f{place}", started=1000.0 + place / 50, keys=keys)
 
 
 def test_a_flood_on_one_connection_is_let_go_and_others_are_not() -> None:

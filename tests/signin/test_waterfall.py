@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +16,7 @@ from lyncgate.signin.stages import assemble
 from lyncgate.signin.stitch import stitch
 from lyncgate.signin.story import Joined, SignIn, StageState
 from lyncgate.signin.waterfall import MOST_LINES, Waterfall, waterfall
+from support.changed import changed
 from support.events import events
 from support.stories import healthy, hostile, no_certificate, wrong_password
 
@@ -146,9 +145,9 @@ def test_many_events_of_a_row_are_counted_not_shown() -> None:
     (sign_in,) = stitch(healthy())
     first = sign_in.stage(Stage.READY)
     one = next(event for event in sign_in.events if event.id == first.events[0])
-    more = [dataclasses.replace(one, id=f"{number:016x}") for number in range(100)]
-    ready = dataclasses.replace(first, events=tuple(event.id for event in more))
+    more = [changed(one, id=f"{number:016x}") for number in range(100)]
+    ready = changed(first, events=tuple(event.id for event in more))
     stages = tuple(ready if view.stage is Stage.READY else view for view in sign_in.stages)
-    fall = waterfall(dataclasses.replace(sign_in, events=(*sign_in.events, *more), stages=stages))
+    fall = waterfall(changed(sign_in, events=(*sign_in.events, *more), stages=stages))
     assert len(fall.rows[13].moments) == MOST_LINES
     assert fall.rows[13].hidden == 100 - MOST_LINES

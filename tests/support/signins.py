@@ -9,13 +9,13 @@ the address.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
 from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.keys import Keys
+from support.changed import changed
 
 AGENT = "Lync Mobile/5.4 (iPhone; iOS 9.3)"
 DISCOVER, WEB = "lyncdiscover.contoso.example", "lyncweb.contoso.example"
@@ -53,29 +53,29 @@ def sign_in(number: int, started: float, *, refused: bool = False, held: float =
     steps: list[tuple[tuple[str, str, str, str, int], Keys]] = []
     for step in _STRANGER:
         account = f"CONTOSO\\user{number}" if step[3] == "ticket" else None
-        steps.append((step, dataclasses.replace(known, user=user, account=account)))
+        steps.append((step, changed(known, user=user, account=account)))
     if refused:
         steps += [(_REFUSED, steps[-1][1])] * 2
     else:
-        ticket = dataclasses.replace(known, user=user, tickets=(f"{number:08x}00000001",))
-        application = dataclasses.replace(ticket, application=f"{number:08x}00000002")
+        ticket = changed(known, user=user, tickets=(f"{number:08x}00000001",))
+        application = changed(ticket, application=f"{number:08x}00000002")
         steps += [(step, ticket) for step in _TICKET] + [(step, application) for step in _APPLICATION]
     pause = SECONDS / len(steps)
     for place, (step, keys) in enumerate(steps):
         one = 0 if step[3] == "ticket" else place % 2  # NTLM is of its connection
-        connection = dataclasses.replace(keys, connection=f"{number:012x}-{one}")
+        connection = changed(keys, connection=f"{number:012x}-{one}")
         yield _exchange(number, place, step, connection, started + place * pause, pause * 0.8)
     if not refused:
         poll = _exchange(
             number,
             len(steps),
             ("GET", WEB, "/ucwa/v1/applications/1/events", "notifications", 200),
-            dataclasses.replace(application, connection=f"{number:012x}-0"),
+            changed(application, connection=f"{number:012x}-0"),
             started + SECONDS,
             held,
         )
         poll.kind = Kind.POLL
-        yield dataclasses.replace(poll, outcome=None, status=None, phases={})
+        yield changed(poll, outcome=None, status=None, phases={})
         yield poll
 
 

@@ -11,7 +11,6 @@ Times are fixed, except where a sign-in must not be over yet.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import itertools
 import time
@@ -28,6 +27,7 @@ from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase, Source
 from lyncgate.signin.facts import NO_FACTS, Document, Facts
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.stitch import stitch
+from support.changed import changed
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
 ALICE = "alice@contoso.example"
@@ -203,14 +203,12 @@ class Scene:
         """A web ticket by NTLM, or its refusal."""
         offered = ("Negotiate", "NTLM")
         ask = Facts(operation="RequestSecurityToken", auth_offered=offered)
-        challenge = dataclasses.replace(
-            ask, auth_used="NTLM", ntlm=1, ntlm_challenge=True, auth_offered=("NTLM",)
-        )
+        challenge = changed(ask, auth_used="NTLM", ntlm=1, ntlm_challenge=True, auth_offered=("NTLM",))
         answer = Facts(operation="RequestSecurityToken", auth_used="NTLM", ntlm=3)
         if status == 200:
-            answer = dataclasses.replace(answer, document=Document.TICKET)
+            answer = changed(answer, document=Document.TICKET)
         else:
-            answer = dataclasses.replace(answer, auth_offered=offered)
+            answer = changed(answer, auth_offered=offered)
         self.ask("GET", f"{_TICKET}/mex", 200, Stage.TICKET, facts=Facts(document=Document.MEX))
         self.ask("POST", f"{_TICKET}/Auth", 401, Stage.TICKET, facts=ask)
         self.ask("POST", f"{_TICKET}/Auth", 401, Stage.TICKET, facts=challenge)

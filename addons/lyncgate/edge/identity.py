@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import service_identity
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -167,7 +168,7 @@ def described(chain: Sequence[bytes]) -> Certificate | None:
         shown = presented(chain, None, (), time.time()).certificate
     except UNREADABLE:
         return None
-    return dataclasses.replace(shown, complete=None)
+    return msgspec.structs.replace(shown, complete=None)
 
 
 def _server_context(files: CertificateFiles) -> SSL.Context:

@@ -10,7 +10,7 @@ over.
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from lyncgate.edge.heads import known
 from lyncgate.edge.records import Observer, Sink
@@ -57,7 +57,7 @@ class Story:
         if exchange.kind is not Kind.POLL:
             exchange.kind = Kind.POLL
             self.observer.poll_started()
-        begun = dataclasses.replace(exchange, phases=dict(exchange.phases))
+        begun = msgspec.structs.replace(exchange, phases=dict(exchange.phases))
         _tell(begun, reading)
         for sink in self.sinks:
             sink(begun)

@@ -14,21 +14,21 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from json.encoder import encode_basestring_ascii as _text
+from typing import Any
+
+import msgspec
 
 from lyncgate.observe.log_writer import LogWriter
 from lyncgate.policy import policy
 from lyncgate.signin.exchange import Exchange, Phase
 
-# Fields of the JSON format between the time and the phases, in the order they are written. What comes again
-# and again is written together: one look into a table instead of one for each.
-_TO_WHOM = ("id", "connection", "source_ip")
-_WHAT = ("listener", "scheme", "method", "host", "path", "user_agent")
-_WHERE = ("kind", "stage", "decision", "rule", "publication", "pool", "member")
-_HOW = ("attempts", "reused", "status", "outcome", "ended_by", "reason")
-_SIZES = ("request_bytes", "response_bytes")
-_WHO = ("sip_user", "ntlm_user", "server_fqdn")
-FIELDS = (*_TO_WHOM, *_WHAT, *_WHERE, *_HOW, *_SIZES, *_WHO)
+# Fields of the JSON format between the time and the phases, in the order they are written.
+FIELDS = (
+    *("id", "connection", "source_ip", "listener", "scheme", "method", "host", "path", "user_agent"),
+    *("kind", "stage", "decision", "rule", "publication", "pool", "member", "attempts", "reused", "status"),
+    *("outcome", "ended_by", "reason", "request_bytes", "response_bytes", "sip_user", "ntlm_user"),
+    "server_fqdn",
+)
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _bare = re.compile(r"[!#-\[\]-~]+").fullmatch  # printable ASCII but space, quote and backslash
@@ -43,28 +43,25 @@ def open_access_log(rules: policy.AccessLog, dropped: Callable[[int], None]) -> 
 
 def render_json(exchange: Exchange) -> str:
     """One JSON object on one line, ASCII only."""
-    who = _who(exchange)
     phases = ",".join(
         [
             _UNENDED[phase] if seconds is None else _TOOK[phase] % seconds
             for phase, seconds in exchange.phases.items()
         ]
     )
-    return (
-        f'{{"time":"{_time(exchange)}","id":{_text(exchange.id)},"connection":{_text(exchange.connection)}'
-        f',"source_ip":{_text(exchange.source_ip)}{_pairs(_WHAT, _what(exchange))}'
-        f"{_pairs(_WHERE, _where(exchange))}{_pairs(_HOW, _how(exchange))}"
-        f',"request_bytes":{exchange.request_bytes},"response_bytes":{exchange.response_bytes}'
-        f'{"" if who == _NOBODY else _pairs(_WHO, who)},"phases":{{{phases}}}}}'
+    time, values = _time(exchange), _values(exchange)
+    try:
+        line = _encode(_Line(time, *values, phases=msgspec.Raw(f"{{{phases}}}".encode()))).decode()
+        if line.isascii():
+            return line
+    except UnicodeEncodeError:  # half a surrogate pair
+        pass
+    pairs = "".join(
+        f',"{name}":{_to_json(value)}'
+        for name, value in zip(FIELDS, values, strict=True)
+        if value is not None
     )
-
-
-@functools.lru_cache(maxsize=1024)
-def _pairs(names: tuple[str, ...], values: tuple[object, ...]) -> str:
-    """What is not None, each with a comma before it."""
-    return "".join(
-        f',"{name}":{_to_json(value)}' for name, value in zip(names, values, strict=True) if value is not None
-    )
+    return f'{{"time":"{time}"{pairs},"phases":{{{phases}}}}}'
 
 
 def render_line(exchange: Exchange) -> str:
@@ -100,11 +97,15 @@ def render_line(exchange: Exchange) -> str:
     )
 
 
-_what = operator.attrgetter(*_WHAT)
-_where = operator.attrgetter(*_WHERE)
-_how = operator.attrgetter(*_HOW)
-_who = operator.attrgetter(*_WHO)
-_NOBODY = (None, None, None)
+_values = operator.attrgetter(*FIELDS)
+_encode = msgspec.json.Encoder().encode
+# What is None is left out.
+_Line: Any = msgspec.defstruct(
+    "_Line",
+    ["time", *[(name, Any, None) for name in FIELDS], ("phases", msgspec.Raw, msgspec.Raw(b"{}"))],
+    omit_defaults=True,
+    gc=False,
+)
 _UNENDED = {phase: f'"{phase}":null' for phase in Phase}
 _TOOK = {phase: f'"{phase}":%.6f' for phase in Phase}
 

@@ -5,11 +5,11 @@ Times are mitmproxy's: wall clock, and the head of a request counts from its end
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import struct
 from collections.abc import Callable
 
+import msgspec
 from mitmproxy import connection, dns
 from mitmproxy.http import Headers, HTTPFlow, Message
 from mitmproxy.net.dns import domain_names, response_codes, types
@@ -88,7 +88,7 @@ class Teller:
             user_agent=first(request.headers.fields, b"user-agent").decode("latin-1")[:AGENT_SHOWN] or None,
             origin=self.origin,
             keys=reading.keys,
-            facts=dataclasses.replace(reading.facts, upstream=flow.server_conn.id),
+            facts=msgspec.structs.replace(reading.facts, upstream=flow.server_conn.id),
         )
         if answered:
             exchange.status = answered.status_code

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import msgspec
+
 from lyncgate.client.http import Reply
 from lyncgate.policy.paths import canonical
 from lyncgate.probe.plan import AGENT
@@ -124,7 +126,7 @@ def exchange(
         user_agent=AGENT,
         phases={Phase.TOTAL: took},
         origin=ORIGIN,
-        keys=dataclasses.replace(reading.keys, user=user),
+        keys=msgspec.structs.replace(reading.keys, user=user),
         facts=reading.facts,
     )
 

@@ -11,6 +11,8 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
+import msgspec
+
 from lyncgate.client.names import Address
 from lyncgate.lync.stages import Stage
 from lyncgate.policy.certificates import DAY, EXPIRES_SOON
@@ -129,7 +131,7 @@ class Doors:
             said = how.detail
             if how.outcome is HandshakeOutcome.UNREACHABLE:
                 said = f"TCP opens, and then {how.detail}"
-            shake = dataclasses.replace(shake, detail=said)
+            shake = msgspec.structs.replace(shake, detail=said)
             self._record.saw(shake)
             self._record.check(door.stage, what, Verdict.FAIL, said, shake)
             return
@@ -145,12 +147,12 @@ class Doors:
             seen = presented(how.chain, host, self._anchors, time.time())
         except (ValueError, IndexError):
             said = "the certificate can't be read"
-            return dataclasses.replace(shake, outcome=untrusted, detail=said), said, Verdict.FAIL
+            return msgspec.structs.replace(shake, outcome=untrusted, detail=said), said, Verdict.FAIL
         certificate = seen.certificate
-        shake = dataclasses.replace(shake, certificate=certificate)
+        shake = msgspec.structs.replace(shake, certificate=certificate)
         if seen.problem:
             said = seen.detail + (f", but for {_listed(certificate.names)}" if seen.problem == "name" else "")
-            problem = dataclasses.replace(
+            problem = msgspec.structs.replace(
                 shake, outcome=untrusted, certificate_problem=seen.problem, detail=seen.detail
             )
             return problem, said, Verdict.FAIL
@@ -190,7 +192,7 @@ class Doors:
         if not how.offered:
             return None
         shake = self._handshake(door.host, door.addresses[0], HTTPS, how, started)
-        return dataclasses.replace(shake, versions=(version,)), how.outcome is HandshakeOutcome.OK
+        return msgspec.structs.replace(shake, versions=(version,)), how.outcome is HandshakeOutcome.OK
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Iterator
+
+import msgspec
 
 from lyncgate.lync.stages import Stage
 from lyncgate.probe.check import Check, Verdict, printable
@@ -74,7 +75,7 @@ class Record:
         view = "internal" if self.inside else "external"
 
         def viewed(event: Event) -> Event:
-            return dataclasses.replace(event, view=view) if isinstance(event, DnsQuery) else event
+            return msgspec.structs.replace(event, view=view) if isinstance(event, DnsQuery) else event
 
         walk = tuple(map(viewed, self.walk))
         return walk, tuple(sorted((*walk, *map(viewed, self.extra)), key=lambda event: event.started))

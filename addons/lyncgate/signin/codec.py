@@ -4,57 +4,48 @@
     loads(line)                   the same event again
     document(sign_in, findings)   what `lyncgate signin ID --json` prints, see docs/signin-json.md
 
-In a line, what has its default value is left out, and durations are to the nanosecond. A newer version's
-fields are passed over.
+In a line, what has its default value is left out. A newer version's fields are passed over.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
-import pydantic
+import msgspec
 
 from lyncgate.signin.events import DnsQuery, Event, Handshake, SipMessage, TraceLine
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.story import SignIn, StageView
-from lyncgate.signin.written import line
 
-_ADAPTER: pydantic.TypeAdapter[Event] = pydantic.TypeAdapter(
-    Annotated[Exchange | DnsQuery | Handshake | SipMessage | TraceLine, pydantic.Field(discriminator="type")],
-    config=pydantic.ConfigDict(ser_json_inf_nan="strings"),
-)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Exchange | DnsQuery | Handshake | SipMessage | TraceLine).decode
 _LAST_SECOND = 253402300799  # of the year 9999
 
 
 def dumps(event: Event) -> str:
-    """One line of JSON. Halves of a surrogate pair, which are no text, become `?`."""
-    if isinstance(event, Exchange):
-        try:
-            return line(event)
-        except (ValueError, TypeError):  # whatever is not so simple
-            pass
+    """One line of JSON. Halves of a surrogate pair, which are no text, become `?`; numbers that JSON has not
+    become null, not known, and such a time 0."""
+    if not math.isfinite(event.started):
+        event = msgspec.structs.replace(event, started=0.0)
     try:
-        written = _ADAPTER.dump_json(event, exclude_defaults=True).decode()
-    except ValueError:  # a text that is not Unicode
-        plain = _ADAPTER.dump_python(event, mode="json", exclude_defaults=True)
-        written = (
-            json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
-        )
-    return f'{{"type":"{event.type}",{written[1:]}'
+        return _encode(event).decode()
+    except UnicodeEncodeError:
+        plain = json.dumps(msgspec.to_builtins(event), ensure_ascii=False, separators=(",", ":"))
+        return plain.encode("utf-8", "replace").decode()
 
 
 def loads(text: str | bytes) -> Event:
     """The event of a line that `dumps` wrote. Raises ValueError, which says what is wrong with it."""
     try:
-        return _ADAPTER.validate_json(text)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"][1:])) or "line"  # the first is the event's type
-        raise ValueError(f"not an event: {where}: {first['msg']}") from None
+        event: Event = _decode(text)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not an event: {error}") from None
+    return event
 
 
 def document(sign_in: SignIn, findings: Iterable[Finding]) -> dict[str, Any]:
@@ -116,8 +107,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _event(event: Event) -> dict[str, Any]:
-    plain: dict[str, Any] = _ADAPTER.dump_python(event, mode="json", exclude_defaults=True)
-    plain["type"] = event.type
+    plain: dict[str, Any] = msgspec.to_builtins(event)
     plain["started"] = iso(event.started)
     plain["origin"] = event.origin
     if isinstance(event, Handshake) and event.certificate:

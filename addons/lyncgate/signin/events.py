@@ -10,9 +10,10 @@ Two events with the same id are the same event, told twice: the later telling wi
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-from typing import Literal
+from typing import ClassVar, Literal
+
+import msgspec
 
 from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.keys import NONE, Keys
@@ -20,8 +21,7 @@ from lyncgate.signin.keys import NONE, Keys
 TEXT_LIMIT = 512  # characters of any text taken from outside
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class DnsQuery:
+class DnsQuery(msgspec.Struct, tag_field="type", tag="dns", frozen=True, kw_only=True, omit_defaults=True):
     """A question to a DNS server and its answer."""
 
     id: str
@@ -34,7 +34,7 @@ class DnsQuery:
     rcode: str | None  # NOERROR, NXDOMAIN, SERVFAIL …; None: no answer came
     answers: tuple[str, ...] = ()  # `CNAME lyncweb.contoso.example`, `A 192.0.2.1`
     view: str | None = None  # which of the server's views, if it has several: internal, external
-    type: Literal["dns"] = "dns"
+    type: ClassVar[Literal["dns"]] = "dns"
 
 
 class HandshakeOutcome(enum.StrEnum):
@@ -50,8 +50,7 @@ class HandshakeOutcome(enum.StrEnum):
     NOT_HTTP = "not_http"  # TLS was fine, and what came then is no HTTP: see `first_words`
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
+class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the server showed. Names as they stand in it, bounded to 40."""
 
     names: tuple[str, ...]
@@ -62,8 +61,9 @@ class Certificate:
     complete: bool | None = None  # the chain leads to a self-signed or known root; None: not checked
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
+class Handshake(
+    msgspec.Struct, tag_field="type", tag="handshake", frozen=True, kw_only=True, omit_defaults=True, gc=False
+):
     """A connection's making, as far as it is news: it failed, or it was looked at closely."""
 
     id: str
@@ -82,7 +82,7 @@ class Handshake:
     certificate: Certificate | None = None
     certificate_problem: Literal["name", "expired", "not_yet", "chain", "self_signed"] | None = None
     first_words: str | None = None  # `sip` when a SIP message came where HTTP is spoken, else `other`
-    type: Literal["handshake"] = "handshake"
+    type: ClassVar[Literal["handshake"]] = "handshake"
 
     @property
     def is_clients(self) -> bool:
@@ -95,8 +95,7 @@ class Handshake:
         return self.side == "upstream" and self.outcome is HandshakeOutcome.UNTRUSTED
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SipMessage:
+class SipMessage(msgspec.Struct, tag_field="type", tag="sip", frozen=True, kw_only=True, omit_defaults=True):
     """A protocol record of a front end's or Access Edge's trace."""
 
     id: str
@@ -115,11 +114,10 @@ class SipMessage:
     diagnostics: str | None = None  # ms-diagnostics
     settings: tuple[tuple[str, str], ...] = ()  # what provisioning said, see Facts.settings
     contacts: int | None = None  # how many, in a contact list
-    type: Literal["sip"] = "sip"
+    type: ClassVar[Literal["sip"]] = "sip"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TraceLine:
+class TraceLine(msgspec.Struct, tag_field="type", tag="trace", frozen=True, kw_only=True, omit_defaults=True):
     """A component or diagnostic record of a trace: free text, secrets removed."""
 
     id: str
@@ -132,7 +130,7 @@ class TraceLine:
     function: str
     text: str  # cut to TEXT_LIMIT
     result: str | None = None  # `0xC3E93C5E(SIPPROXY_E_ROUTING)`
-    type: Literal["trace"] = "trace"
+    type: ClassVar[Literal["trace"]] = "trace"
 
 
 type Event = Exchange | DnsQuery | Handshake | SipMessage | TraceLine

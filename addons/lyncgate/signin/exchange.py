@@ -9,9 +9,10 @@ A phase that did not happen is absent; one that began and never ended is None (s
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-from typing import Literal
+from typing import ClassVar, Literal
+
+import msgspec
 
 from lyncgate.signin.facts import NO_FACTS, Facts
 from lyncgate.signin.keys import NONE, Keys
@@ -76,8 +77,7 @@ class Outcome(enum.StrEnum):
     BODY_TOO_LARGE = "body_too_large"
 
 
-@dataclasses.dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, tag_field="type", tag="exchange", omit_defaults=True, gc=False):
     """One request. Filled as it goes by the edge's addons, complete when `outcome` is set."""
 
     id: str  # 16 hex digits, also sent upstream as X-Request-Id
@@ -108,11 +108,11 @@ class Exchange:
     reason: str | None = None  # decision reason or guard reason
     server_fqdn: str | None = None  # X-MS-Server-Fqdn of the answer
     user_agent: str | None = None  # cut to 128 characters
-    phases: Phases = dataclasses.field(default_factory=dict)
+    phases: dict[Phase, float | None] = {}  # a new one for each, as msgspec has it
     origin: str = "edge"  # who saw it, see lyncgate.signin.events
     keys: Keys = NONE
     facts: Facts = NO_FACTS
-    type: Literal["exchange"] = "exchange"
+    type: ClassVar[Literal["exchange"]] = "exchange"
 
     @property
     def went_well(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from lyncgate.signin.value import value
+import msgspec
 
 LINKS = 24
 SETTINGS = 48
@@ -31,8 +31,7 @@ class Document(enum.StrEnum):
     OTHER = "other"
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Absent: None, or empty. URLs are without query and credentials."""
 
     # SOAP operation of the request: `InitiateSession`, `RequestSecurityToken`; a command of MCX by its own

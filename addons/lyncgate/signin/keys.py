@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from lyncgate.signin.value import value
+import msgspec
 
 HASH_BYTES = 8
 
@@ -27,8 +27,7 @@ class Hasher:
         return hashlib.blake2b(data, digest_size=HASH_BYTES, key=self.key).hexdigest()
 
 
-@value(frozen=True, slots=True, kw_only=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an event says about whose it is. Absent: None, or an empty tuple."""
 
     # Exact.

@@ -16,11 +16,12 @@ numbers, display names that stand alone, and names in a text of an event that do
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from lyncgate.signin.events import Event
 from lyncgate.signin.keys import Hasher
@@ -118,11 +119,11 @@ def _rewritten(value: Any, rewrite: Callable[[str, str], str], field: str = "") 
         return rewrite(field, value)
     if isinstance(value, tuple):
         return tuple(_rewritten(item, rewrite, field) for item in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, msgspec.Struct):
         changes = {
-            f.name: new
-            for f in dataclasses.fields(value)
-            if (new := _rewritten(old := getattr(value, f.name), rewrite, f.name)) is not old
+            name: new
+            for name in value.__struct_fields__
+            if (new := _rewritten(old := getattr(value, name), rewrite, name)) is not old
         }
-        return dataclasses.replace(value, **changes) if changes else value
+        return msgspec.structs.replace(value, **changes) if changes else value
     return value

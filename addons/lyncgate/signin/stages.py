@@ -18,6 +18,8 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from lyncgate.lync.stages import Stage
 from lyncgate.signin.events import DnsQuery, Event, SipMessage
 from lyncgate.signin.exchange import Exchange, Kind
@@ -307,7 +309,7 @@ def _of_request(event: SipMessage, packages: dict[tuple[str | None, int | None],
     if event.package is not None:
         packages[key] = event.package
     elif event.status is not None and key in packages:
-        return proofs(dataclasses.replace(event, package=packages[key]))
+        return proofs(msgspec.structs.replace(event, package=packages[key]))
     return None
 
 

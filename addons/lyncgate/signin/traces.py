@@ -14,10 +14,11 @@ say, nothing of Authorization but the user of NTLM, and texts are without secret
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
+
+import msgspec
 
 from lyncgate.lync import contacts, names, ntlm, provisioning
 from lyncgate.lync.tracefile import Record, TraceParser
@@ -124,7 +125,9 @@ class TraceReader:
         elif message.status >= 200:
             asked = self._waiting.pop((message.origin, dialog, cseq, not message.incoming), None)
             if asked is not None:
-                yield dataclasses.replace(asked, seconds=round(max(0.0, message.started - asked.started), 6))
+                yield msgspec.structs.replace(
+                    asked, seconds=round(max(0.0, message.started - asked.started), 6)
+                )
         yield message
 
     def _keys(self, record: Record, method: str) -> Keys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import sqlite3
@@ -19,6 +18,7 @@ from lyncgate.observe.journal.reader import Reader
 from lyncgate.observe.journal.schema import Place
 from lyncgate.policy.policy import MIB, Journal
 from lyncgate.signin.story import SignInOutcome
+from support.changed import changed
 from support.journalling import append, ask, journal, kept
 from support.processes import wait_until
 from support.requirements import require
@@ -68,8 +68,8 @@ def test_who_is_refused_is_compared_with_how_he_was_let_in_before(
         assert made.flush()
         for number in (1, 9):
             for event in sign_in(number, now - 300, refused=True):
-                keys = dataclasses.replace(event.keys, connection=f"{number}-again")
-                made.append(dataclasses.replace(event, id=f"f{event.id[1:]}", keys=keys))
+                keys = changed(event.keys, connection=f"{number}-again")
+                made.append(changed(event, id=f"f{event.id[1:]}", keys=keys))
         assert made.flush()
         found = {
             row.user: tuple(f.code for f in row.findings) for row in Reader(made.place).list(failed=True)

@@ -18,6 +18,7 @@ from lyncgate.signin import codec
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Outcome, Phase
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome
+from support.changed import changed
 from support.journalling import Told, ask
 from support.signins import sign_in
 
@@ -78,11 +79,9 @@ def forgotten(keeping: Keeping) -> tuple[Event, Exchange]:
 
 def polls(poll: Exchange, number: int) -> list[Exchange]:
     """Those that follow, each told when it is over."""
-    keys = dataclasses.replace(poll.keys, user=None)
+    keys = changed(poll.keys, user=None)
     return [
-        dataclasses.replace(
-            poll, id=f"poll{place}", started=poll.started + LONG_AFTER + 30 * place, keys=keys
-        )
+        changed(poll, id=f"poll{place}", started=poll.started + LONG_AFTER + 30 * place, keys=keys)
         for place in range(number)
     ]
 
@@ -104,7 +103,7 @@ def test_a_session_that_goes_on_costs_little_and_has_a_bound(keeping: Keeping) -
     keeping.store.read = 0
     more = polls(poll, 700)
     for one in more:
-        keeping.take(one.started + 30, dataclasses.replace(one, outcome=None, phases={}, status=None))
+        keeping.take(one.started + 30, changed(one, outcome=None, phases={}, status=None))
         keeping.take(one.started + 30, one)
     assert keeping.store.read < 20, "it is read again when it has grown by a quarter"
     found = keeping.sign_in(first)
@@ -119,7 +118,7 @@ def test_a_poll_that_fails_is_judged(keeping: Keeping) -> None:
     first, poll = forgotten(keeping)
     keeping.take(T0 + LONG_AFTER, poll)
     cut = [
-        dataclasses.replace(
+        changed(
             one, outcome=Outcome.UPSTREAM_TIMEOUT, status=504, server_fqdn=None, phases={Phase.TOTAL: 30.0}
         )
         for one in polls(poll, 2)

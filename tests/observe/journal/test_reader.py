@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +18,11 @@ from lyncgate.signin.exchange import Exchange
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState, StageView
 from observe.samples import FINDING
+from support.changed import changed
 from support.signins import sign_in
 
 NOW = 1_789_000_000.0
-OTHER = dataclasses.replace(FINDING, code="F21", title="the password is wrong")
+OTHER = changed(FINDING, code="F21", title="the password is wrong")
 
 
 def told(id_: str, events: list[Event], outcome: SignInOutcome, **changes: object) -> SignIn:
@@ -43,7 +43,7 @@ def told(id_: str, events: list[Event], outcome: SignInOutcome, **changes: objec
         joined=tuple((event.id, Joined.KEY) for event in events),
         offsets=(("trace:fe01", 2.5),),
     )
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return changed(made, **changes)  # type: ignore[arg-type]
 
 
 def put(store: Store, number: int, outcome: SignInOutcome, *findings: Finding, **changes: object) -> SignIn:
@@ -175,7 +175,7 @@ def test_a_sign_in_settles_once(store: Store) -> None:
 
 def test_what_is_under_way_at_the_end_is_counted_by_who_goes_on(store: Store) -> None:
     made = put(store, 1, SignInOutcome.OPEN)
-    over = dataclasses.replace(made, outcome=SignInOutcome.INCOMPLETE)
+    over = changed(made, outcome=SignInOutcome.INCOMPLETE)
     assert store.put([(over, ())], count=False) == []
     assert store.open_sign_ins() == 1
     assert len(store.unsettled(NOW + 10**6, store.last_seq(), 100)) == 6

@@ -7,7 +7,6 @@ Events follow each other by a second, in the order they are given; one with a ti
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from lyncgate.signin.facts import Document, Facts
 from lyncgate.signin.finding import Finding
 from lyncgate.signin.keys import Keys
 from lyncgate.signin.story import Joined, SignIn, SignInOutcome, StageState, StageView
+from support.changed import changed
 
 ALICE, BOB, CAROL, DAN = (f"{name}@contoso.test" for name in ("alice", "bob", "carol", "dan"))
 DISCOVER = "lyncdiscover.contoso.test"
@@ -32,8 +32,8 @@ UCWA = "/ucwa/v1/applications"
 MCX = "/mcx/mcxservice.svc/webticket_bearer"
 XML = "application/vnd.microsoft.rtc.autodiscover+xml"
 
-_FACTS = {field.name for field in dataclasses.fields(Facts)}
-_KEYS = {field.name for field in dataclasses.fields(Keys)}
+_FACTS = set(Facts.__struct_fields__)
+_KEYS = set(Keys.__struct_fields__)
 LATER = 2_000_000.0  # seconds
 _numbers = itertools.count(1)
 
@@ -161,7 +161,7 @@ def made(
     flat: list[Event] = []
     for event in events:
         flat += event if isinstance(event, Sequence) else [event]
-    flat = [e if e.started >= LATER else dataclasses.replace(e, started=_next()[1]) for e in flat]
+    flat = [e if e.started >= LATER else changed(e, started=_next()[1]) for e in flat]
     return SignIn(
         id=f"signin-{next(_numbers)}",
         user=user,

@@ -1,7 +1,5 @@
 """F20 … F23, F32: the same on the wire, told apart by who else gets in; and who nearly has the symptom."""
 
-import dataclasses
-
 from lyncgate.signin.facts import Document
 from lyncgate.signin.finding import Certainty
 from lyncgate.signin.story import SignInOutcome
@@ -21,6 +19,7 @@ from signin.catalogue.made import (
     user,
     web,
 )
+from support.changed import changed
 
 BEFORE = [root(), user(401)]
 
@@ -53,7 +52,7 @@ class TestAlone:
 class TestF20:
     def split(self, **change):
         unproved, challenge, proof = ntlm(401)
-        return made(*BEFORE, unproved, challenge, dataclasses.replace(proof, **change))
+        return made(*BEFORE, unproved, challenge, changed(proof, **change))
 
     def test_two_connections_of_the_client(self) -> None:
         found = first(self.split(connection="c2"))
@@ -65,8 +64,8 @@ class TestF20:
 
     def test_two_connections_to_the_pool(self) -> None:
         first_, challenge, proof = ntlm(401)
-        challenge = dataclasses.replace(challenge, facts=dataclasses.replace(challenge.facts, upstream="u1"))
-        proof = dataclasses.replace(proof, facts=dataclasses.replace(proof.facts, upstream="u2"))
+        challenge = changed(challenge, facts=changed(challenge.facts, upstream="u1"))
+        proof = changed(proof, facts=changed(proof.facts, upstream="u2"))
         assert codes(made(first_, challenge, proof)) == ["F20"]
 
     def test_the_password_is_taken_where_there_is_no_connection_to_lose(self) -> None:
@@ -83,10 +82,10 @@ class TestF20:
 
     def test_two_connections_and_let_in(self) -> None:
         challenge, proof = ntlm(200)[1:]
-        assert codes(made(challenge, dataclasses.replace(proof, connection="c2"), user())) == []
+        assert codes(made(challenge, changed(proof, connection="c2"), user())) == []
 
     def test_another_way_in_says_nothing(self) -> None:
-        other = made(*BEFORE, [dataclasses.replace(x, listener="inside") for x in ntlm(200)], user=DAN)
+        other = made(*BEFORE, [changed(x, listener="inside") for x in ntlm(200)], user=DAN)
         assert codes(refused(), refused(BOB), refused(CAROL), other)[0] == "F20"
 
 
