@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import gc
 import heapq
 import itertools
@@ -21,6 +20,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from lyncgate.observe.journal.schema import Place
 from lyncgate.observe.journal.stitching import Stitcher
@@ -44,17 +45,17 @@ def people(everybodys: bool) -> Iterator[tuple[float, Event]]:
     for number in itertools.count():
         user = f"user{number % USERS}"
         for event in sign_in(number, BEGIN + number / RATE):
-            keys = dataclasses.replace(event.keys, client=ADDRESS)
+            keys = msgspec.structs.replace(event.keys, client=ADDRESS)
             if everybodys:
                 registers = isinstance(event, Exchange) and event.stage == "register"
                 who = "user@contoso.example" if registers else None
                 app = keys.application and "everybody's"
-                keys = dataclasses.replace(keys, user=who, application=app)
+                keys = msgspec.structs.replace(keys, user=who, application=app)
             elif keys.user:
-                keys = dataclasses.replace(keys, user=f"{user}@contoso.example")
+                keys = msgspec.structs.replace(keys, user=f"{user}@contoso.example")
             account = keys.account and f"CONTOSO\\{user}"
-            keys = dataclasses.replace(keys, account=account)
-            told = dataclasses.replace(event, keys=keys)
+            keys = msgspec.structs.replace(keys, account=account)
+            told = msgspec.structs.replace(event, keys=keys)
             yield told_at(told), told
 
 
@@ -65,7 +66,7 @@ def polls(everybodys: bool) -> Iterator[tuple[float, Event]]:
     waiting = [(BEGIN + 5 + number / 100, number, 0) for number in range(PHONES)]
     while True:
         at, phone, count = waiting[0]
-        keys = dataclasses.replace(
+        keys = msgspec.structs.replace(
             poll.keys,
             user=None,
             client=ADDRESS,
@@ -74,10 +75,10 @@ def polls(everybodys: bool) -> Iterator[tuple[float, Event]]:
             application="everybody's" if everybodys else f"{phone:08x}00000002",
         )
         held = chance.uniform(12, 60)
-        over = dataclasses.replace(
+        over = msgspec.structs.replace(
             poll, id=f"p{phone}-{count}", started=at, keys=keys, phases={Phase.TOTAL: held}
         )
-        yield at, dataclasses.replace(over, outcome=None, status=None, phases={})
+        yield at, msgspec.structs.replace(over, outcome=None, status=None, phases={})
         yield at + held, over
         heapq.heapreplace(waiting, (at + held, phone, count + 1))
 

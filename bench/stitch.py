@@ -10,11 +10,12 @@ order in which they are over, and it is asked what changed twice a second, as th
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from lyncgate.signin.events import Event
 from lyncgate.signin.exchange import Exchange, Kind
@@ -41,7 +42,7 @@ def told(number: int, rate: float, users: int, held: float, dns: bool) -> Iterat
     )
     for event in play.events:
         if isinstance(event, Exchange) and event.kind is Kind.POLL:
-            begun = dataclasses.replace(event, outcome=None, status=None, phases={})
+            begun = msgspec.structs.replace(event, outcome=None, status=None, phases={})
             yield event.started, begun
         yield event.started + (event.seconds or 0.0), event
 

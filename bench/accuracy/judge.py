@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 from cases import CASES, Case
 from vantage import Site, watched
 
@@ -157,13 +158,13 @@ def _moved(event: Event) -> Event:
     """The event at another site: servers and clients are others than here, users and names the same."""
     keys = event.keys
     if keys.client:
-        keys = dataclasses.replace(keys, client=ELSEWHERE)
-    moved = dataclasses.replace(event, keys=keys)
+        keys = msgspec.structs.replace(keys, client=ELSEWHERE)
+    moved = msgspec.structs.replace(event, keys=keys)
     if isinstance(moved, Exchange):
         fqdn = moved.server_fqdn and moved.server_fqdn.replace("contoso.local", "elsewhere.local")
-        moved = dataclasses.replace(moved, source_ip=ELSEWHERE, server_fqdn=fqdn)
+        moved = msgspec.structs.replace(moved, source_ip=ELSEWHERE, server_fqdn=fqdn)
     elif moved.origin.startswith("trace:"):
-        moved = dataclasses.replace(moved, origin=f"{moved.origin}.elsewhere")
+        moved = msgspec.structs.replace(moved, origin=f"{moved.origin}.elsewhere")
     return moved
 
 

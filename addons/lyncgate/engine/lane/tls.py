@@ -14,6 +14,7 @@ from typing import Any
 from cryptography import x509
 
 from lyncgate.edge.identity import ALPN, described, proves, verify_problem
+from lyncgate.engine.tls.chains import show_what_is_given
 from lyncgate.engine.tls.ciphersuites import prefer_light_suites
 from lyncgate.engine.tls.secured import Secured
 from lyncgate.engine.tls.ticketkeys import set_ticket_keys
@@ -89,6 +90,7 @@ def _certificate(files: CertificateFiles) -> ssl.SSLContext:
     context.set_alpn_protocols([ALPN.decode("ascii")])
     context.num_tickets = TICKETS
     prefer_light_suites(context)
+    show_what_is_given(context)
     return context
 
 

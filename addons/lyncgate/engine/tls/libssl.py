@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class LibSSL:
     """`control`: SSL_CTX_ctrl(SSL_CTX, command, number, buffer). `connections`: SSLs are found as well."""
 
-    control: Callable[[int, int, int, ctypes.Array[ctypes.c_char]], int]
+    control: Callable[[int, int, int, ctypes.Array[ctypes.c_char] | None], int]
     connections: bool
     set_read_ahead: Callable[[int, int], None]
     set_read_buffer: Callable[[int, int], None]
