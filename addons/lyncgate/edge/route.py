@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import time
 
@@ -30,19 +29,32 @@ REMEMBERED = 1024  # requests whose decision is known: phones ask for the same f
 LONGEST = 256  # bytes of a target, and of a Host, that are remembered
 
 
-@dataclasses.dataclass(slots=True)
 class Judged:
     """A decision, and what the records of requests that it was taken for have in common."""
 
-    decision: Decision
-    kind: str
-    method: str
-    host: str
-    path: str
-    poll: bool
-    stage: Stage | None
-    user: str | None
-    pool: str | None
+    __slots__ = ("decision", "host", "kind", "method", "path", "poll", "pool", "stage", "user")
+
+    def __init__(
+        self,
+        decision: Decision,
+        kind: str,
+        method: str,
+        host: str,
+        path: str,
+        poll: bool,
+        stage: Stage | None,
+        user: str | None,
+        pool: str | None,
+    ) -> None:
+        self.decision = decision
+        self.kind = kind
+        self.method = method
+        self.host = host
+        self.path = path
+        self.poll = poll
+        self.stage = stage
+        self.user = user
+        self.pool = pool
 
 
 class Route:
@@ -58,8 +70,10 @@ class Route:
 
     def _judge(self, policy: Policy, request: Request) -> Judged:
         """decide() says the same of the same request for as long as a policy is in force. It looks at the
-        client's address only where a publication does."""
-        if self._by_source or len(request.target) > LONGEST or len(request.host) > LONGEST:
+        client's address only where a publication does. What has a query, a user's name or the number of a
+        poll, is not asked again soon: to remember it would push out what is."""
+        target = request.target
+        if self._by_source or len(target) > LONGEST or b"?" in target or len(request.host) > LONGEST:
             return _judged(request, decide(policy, request))
         key = request[:5]
         judged = self._known.get(key)

@@ -10,6 +10,8 @@ over.
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from lyncgate.edge.heads import known
@@ -26,6 +28,7 @@ NO_ANSWER = (*NO_BODY, "/groupexpansion/")  # its requests carry a ticket
 OUTSIDE_STAGES = ("/ucwa/", "/mcx/")  # what belongs to no stage has the key of its application all the same
 POLL = mcx.GetNextEvents.operation.encode()  # a poll of the service of 2010 has it in its body
 READABLE = (b"text/", b"json", b"xml", b"html")
+LONGEST_TYPE = 128  # bytes of a Content-Type that is remembered
 
 
 class Story:
@@ -67,9 +70,9 @@ class Story:
             return
         transit.passing.response_fields = transit.response.fields
         transit.passing.response_names = transit.response.names
-        kind = known(transit.response, b"content-type").lower()
-        wanted = any(word in kind for word in READABLE)
-        if wanted and not transit.exchange.path.startswith(NO_ANSWER):
+        if _readable(known(transit.response, b"content-type")) and not transit.exchange.path.startswith(
+            NO_ANSWER
+        ):
             transit.passing.response_body = BodyStart()
 
     def end(self, transit: Transit) -> None:
@@ -97,6 +100,19 @@ class Story:
             client=exchange.source_ip,
             classified=(exchange.stage, exchange.kind is Kind.POLL),
         )
+
+
+def _reads(content_type: bytes) -> bool:
+    kind = content_type.lower()
+    return any(word in kind for word in READABLE)
+
+
+_remembered = functools.lru_cache(maxsize=128)(_reads)  # always the same few
+
+
+def _readable(content_type: bytes) -> bool:
+    """Whether an answer of this kind may say something."""
+    return _remembered(content_type) if len(content_type) <= LONGEST_TYPE else _reads(content_type)
 
 
 def _may_hang(exchange: Exchange, passing: Passing) -> bool:
