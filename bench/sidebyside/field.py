@@ -94,10 +94,10 @@ class Field:
             yield Origin(place.https, place.http, pid)
 
     @contextlib.contextmanager
-    def lync_origin(self, processes: int = 1) -> Iterator[Origin]:
-        """Ours: knows connections (origin.py)."""
+    def lync_origin(self, processes: int = 1, tls: str = "1.3") -> Iterator[Origin]:
+        """Ours: knows connections (origin.py). `tls`: the newest version that it speaks."""
         place = self._place(Origin(0, 0, 0))
-        command = python("origin", place.https, place.http, self.directory, processes)
+        command = python("origin", place.https, place.http, self.directory, processes, tls)
         with running(command, (place.https, place.http), place.directory / "log") as pid:
             yield Origin(place.https, place.http, pid)
 

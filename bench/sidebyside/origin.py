@@ -1,6 +1,8 @@
 """A light origin with a memory: NTLM by connection, polls that hang, large bodies, slow readers.
 
-    python -m sidebyside.origin HTTPS_PORT HTTP_PORT CERTIFICATES PROCESSES
+    python -m sidebyside.origin HTTPS_PORT HTTP_PORT CERTIFICATES PROCESSES [TLS]
+
+TLS: the newest version that it speaks: 1.2, as IIS does up to Windows Server 2019, or 1.3 (unless said).
 
 GET  /bench/held         polls that hang at this moment (of this process)
 GET  /bench/release      answers them all
@@ -244,12 +246,16 @@ class Visit(Connection):
         return False
 
 
-def serve(https: int, http: int, certificates: Path, processes: int) -> None:
+NEWEST = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def serve(https: int, http: int, certificates: Path, processes: int, version: str = "1.3") -> None:
     for _ in range(processes - 1):
         if os.fork() == 0:
             break
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.maximum_version = NEWEST[version]
     tls.load_cert_chain(certificates / "origin.pem", certificates / "origin.key")
     loop, canned, held = Loop(), Canned(), set[Visit]()
 
@@ -267,4 +273,4 @@ def _accept(
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    serve(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])

@@ -33,7 +33,10 @@ CONNECTIONS = (("conn/s", "rate", 0), *LOAD[1:], *HONEST)
 TABLES: dict[str, dict[str | None, tuple[str, Sequence[Column]]]] = {
     "keepalive": {count: (f"Kept connections, c={count}", (*LOAD, *HONEST)) for count in ("1", "16", "64")},
     "connections": {None: ("New TLS connections", CONNECTIONS)},
-    "storm": {None: ("Storm of sign-ins", STORM)},
+    "storm": {
+        "1.2": ("Storm of sign-ins, front end of TLS 1.2", STORM),
+        "1.3": ("Storm of sign-ins, front end of TLS 1.3", STORM),
+    },
     "bodies": {"down": ("50 MB down", BODIES), "up": ("50 MB up", BODIES)},
     "polls": {None: ("Held polls", POLLS)},
     "buffers": {None: ("Memory with large bodies and slow readers", BUFFERS)},

@@ -59,9 +59,16 @@ def results() -> dict[str, Any]:
         "keepalive": {"1": one, "16": kept},
         "connections": {"lyncgate": [load(900, 1100)], "haproxy": [load(1500, 600)]},
         "storm": {
-            "mitmdump": [sign_ins(30, 33000)],
-            "lyncgate": [sign_ins(400, 2500)],
-            "haproxy": [sign_ins(800, 1200)],
+            "1.2": {
+                "mitmdump": [sign_ins(30, 33000)],
+                "lyncgate": [sign_ins(400, 2500)],
+                "haproxy": [sign_ins(800, 1200)],
+            },
+            "1.3": {
+                "mitmdump": [sign_ins(30, 33000)],
+                "lyncgate": [sign_ins(210, 5000)],
+                "haproxy": [sign_ins(300, 1200)],
+            },
         },
         "bodies": {way: {"lyncgate": [load(480, 90)], "nginx": [load(500, 80)]} for way in ("down", "up")},
         "polls": polls,
