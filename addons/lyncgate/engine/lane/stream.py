@@ -41,9 +41,9 @@ class Stream:
     `secured`: the TLS, from where it begins."""
 
     __slots__ = (
-        "_called", "_look", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking", "_sock",
-        "_watch", "_writing", "ahead", "closed", "connected", "fd", "finished", "got", "secured", "sent",
-        "turn", "waiting", "writable",
+        "_called", "_failed", "_look", "_loop", "_out", "_owner", "_reading", "_recv", "_send", "_shaking",
+        "_sock", "_watch", "_writing", "ahead", "closed", "connected", "fd", "finished", "got", "secured",
+        "sent", "turn", "waiting", "writable",
     )  # fmt: skip
 
     def __init__(self, watch: Watch, sock: socket.SocketType, owner: Owner) -> None:
@@ -59,6 +59,7 @@ class Stream:
         self._out: deque[memoryview] = deque()
         self._reading = self._writing = self._shaking = False
         self._called = False  # by us: the peer is a member
+        self._failed: OSError | None = None  # of a write, which is told from the loop's next turn on
         self._look: Callable[[], None] | None = None  # called instead of reading
         self.ahead = False  # OpenSSL may have taken more than we were given: there is no event for that
         self.fd = sock.fileno()
@@ -190,6 +191,9 @@ class Stream:
                 self._lose(error)
                 return
             if not data:
+                if self._failed is not None:  # the system has told the error, and forgotten it
+                    self._lose(self._failed)
+                    return
                 self.pause()
                 self._owner.ended()
                 return
@@ -273,6 +277,7 @@ class Stream:
             pass
         except OSError as error:
             # Told from the loop's next turn: whoever writes is in the middle of something.
+            self._failed = error
             self._loop.call_soon(self._refused, error)
             return
         self._keep(memoryview(view))
