@@ -412,5 +412,5 @@ class Stream:
         all of OpenSSL's memory, until the garbage collector has gone round."""
         self._sock.close()
         self._owner = NOBODY
-        self._look = None
+        self._look = self._failed = None  # an error holds the frames that it came through
         self._recv = self._send = _closed
