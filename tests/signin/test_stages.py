@@ -190,7 +190,7 @@ def test_who_gets_over_a_failed_handshake_has_connected() -> None:
 )
 def test_what_is_behind_who_watches(origin: str, outcome: HandshakeOutcome, expected: StageState) -> None:
     name, behind = handshake(1000.5), {"origin": origin, "side": "upstream", "outcome": outcome}
-    sign_in = told([played(fault="dns")[0], changed(name, **behind)])  # type: ignore[arg-type]
+    sign_in = told([played(fault="dns")[0], changed(name, **behind)])
     assert state(sign_in, Stage.CONNECT) is expected
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import time
 
@@ -29,32 +30,19 @@ REMEMBERED = 1024  # requests whose decision is known: phones ask for the same f
 LONGEST = 256  # bytes of a target, and of a Host, that are remembered
 
 
+@dataclasses.dataclass(slots=True)
 class Judged:
     """A decision, and what the records of requests that it was taken for have in common."""
 
-    __slots__ = ("decision", "host", "kind", "method", "path", "poll", "pool", "stage", "user")
-
-    def __init__(
-        self,
-        decision: Decision,
-        kind: str,
-        method: str,
-        host: str,
-        path: str,
-        poll: bool,
-        stage: Stage | None,
-        user: str | None,
-        pool: str | None,
-    ) -> None:
-        self.decision = decision
-        self.kind = kind
-        self.method = method
-        self.host = host
-        self.path = path
-        self.poll = poll
-        self.stage = stage
-        self.user = user
-        self.pool = pool
+    decision: Decision
+    kind: str
+    method: str
+    host: str
+    path: str
+    poll: bool
+    stage: Stage | None
+    user: str | None
+    pool: str | None
 
 
 class Route:

@@ -43,7 +43,7 @@ def told(id_: str, events: list[Event], outcome: SignInOutcome, **changes: objec
         joined=tuple((event.id, Joined.KEY) for event in events),
         offsets=(("trace:fe01", 2.5),),
     )
-    return changed(made, **changes)  # type: ignore[arg-type]
+    return changed(made, **changes)
 
 
 def put(store: Store, number: int, outcome: SignInOutcome, *findings: Finding, **changes: object) -> SignIn:
