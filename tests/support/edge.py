@@ -216,7 +216,7 @@ class EdgeUnderTest:
         assert self.metric("lyncgate_polls_held") == 0
         assert self.metric("lyncgate_connections") == 0
         if not self.scripted:
-            assert not (left := _in_circles()), f"closed, and waiting for the garbage collector: {left}"
+            assert not (left := in_circles()), f"closed, and waiting for the garbage collector: {left}"
 
 
 @contextlib.asynccontextmanager
@@ -260,7 +260,7 @@ def no_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _in_circles() -> list[str]:
+def in_circles() -> list[str]:
     """What connections of the lane have left that are gone: OpenSSL's memory with each."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
