@@ -72,7 +72,7 @@ class ClientConnection:
         self._greeting = Greeting(lane, self) if listener.scheme is Scheme.HTTPS else None
         self._active = time.monotonic()
         self._pace: Pace | None = None  # while bytes are due
-        self._deadline = Deadline(lane.loop, self._too_late)
+        self._deadline = Deadline(lane.deadlines, self._too_late)
         lane.course.opened(self.record)
         if self._greeting is None:
             self.stream.read()

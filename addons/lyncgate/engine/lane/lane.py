@@ -14,6 +14,7 @@ from lyncgate.edge.course import Course
 from lyncgate.edge.state import EdgeState
 from lyncgate.engine.lane.baresockets import Socket, Taker
 from lyncgate.engine.lane.client import ClientConnection
+from lyncgate.engine.lane.deadline import Deadlines
 from lyncgate.engine.lane.lost import probe
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstreams import Upstreams
@@ -48,7 +49,8 @@ class Lane:
         self.loop = loop
         self.contexts = Contexts(self.edge.policy)
         self.watch = Watch(loop)
-        self.upstreams = Upstreams(self.watch, self.contexts)
+        self.deadlines = Deadlines(loop)
+        self.upstreams = Upstreams(self.watch, self.deadlines, self.contexts)
         self.upstreams.queues.adopt(self.edge.policy.pools)
         self.upstreams.lost = self.edge.policy.timeouts.lost_member
         self.acceptors: set[Acceptor] = set()
@@ -107,6 +109,7 @@ class Lane:
             client.cut()
         self.upstreams.close()
         self.watch.close()
+        self.deadlines.close()
 
 
 class Acceptor:

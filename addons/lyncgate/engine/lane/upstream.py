@@ -75,7 +75,7 @@ class Upstream:
         self._secure = False
         self._others: list[Address] = []
         self._timeout = timeout
-        self._deadline = Deadline(upstreams.loop, self._too_late)
+        self._deadline = Deadline(upstreams.deadlines, self._too_late)
         self._started = time.time()
         self._phase_began = time.monotonic()
         self._deadline.set(self._phase_began + timeout)

@@ -13,6 +13,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from lyncgate.engine.lane.deadline import Deadlines
 from lyncgate.engine.lane.queues import Queues, Who
 from lyncgate.engine.lane.tls import Contexts
 from lyncgate.engine.lane.upstream import Address, Destination, Upstream
@@ -39,8 +40,9 @@ class Session(NamedTuple):
 class Upstreams:
     """`contexts`: of the policy in force. `sessions`: TLS sessions to resume."""
 
-    def __init__(self, watch: Watch, contexts: Contexts) -> None:
+    def __init__(self, watch: Watch, deadlines: Deadlines, contexts: Contexts) -> None:
         self.watch = watch
+        self.deadlines = deadlines
         self.loop = loop = watch.loop
         self.contexts = contexts
         self.lost = 0.0  # seconds that a member may acknowledge nothing
