@@ -202,7 +202,7 @@ def exercised() -> Metrics:
         metrics.member_check("pool01", member, "tcp", True)
         metrics.member_check("pool01", member, "https", True)
         metrics.member_state("pool01", member, True)
-        metrics.member_connections("pool01", member, 2)
+        metrics.member_load("pool01", member, lambda: 2)
         metrics.queued("pool01", member, 1)
     for exchange in (*EXCHANGES, LONG_POLL):
         metrics.observe(exchange)

@@ -125,7 +125,6 @@ def test_even_labels_hold_only_what_the_policy_or_a_closed_list_has(metrics: Met
         metrics.failover(f"pool{n}", f"m{n}")
         metrics.member_state(f"pool{n}", f"m{n}", True)
         metrics.member_check("pool01", f"m{n}", "tcp", True)
-        metrics.member_connections(f"pool{n}", "fe01", n)
 
     junk(1)
     before = series(metrics)
@@ -144,7 +143,7 @@ def test_reload_removes_what_is_gone_and_keeps_what_stays(metrics: Metrics) -> N
     for member in ("fe01", "fe02"):
         metrics.member_state("pool01", member, True)
         metrics.member_check("pool01", member, "tcp", True)
-        metrics.member_connections("pool01", member, 1)
+        metrics.member_load("pool01", member, lambda: 1)
     metrics.observe(TICKET)
     metrics.connection_opened("http")
 

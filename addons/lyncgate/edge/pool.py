@@ -69,6 +69,10 @@ class MemberState:
     def name(self) -> str:
         return self.member.name
 
+    def load(self) -> int:
+        """`requests`, for whoever asks at their own time."""
+        return self.requests
+
     @property
     def up(self) -> bool:
         for check in self.checks.values():  # noqa: SIM110 (asked for each request; a generator takes longer)

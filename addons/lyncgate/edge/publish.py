@@ -9,6 +9,7 @@ the request to the next member; a request that may have reached a member is neve
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 from lyncgate.edge.client import Client
@@ -18,7 +19,7 @@ from lyncgate.edge.pool import MemberState
 from lyncgate.edge.state import EdgeState, Transit
 from lyncgate.lync import ntlm
 from lyncgate.policy.decision import Decision, Forward
-from lyncgate.policy.policy import Affinity, Pool
+from lyncgate.policy.policy import Affinity, Policy, Pool
 from lyncgate.signin.exchange import Outcome, Phase
 
 AFFINITY_COOKIE = "MS-WSMAN"  # the one name that Lync 2010 pools and clients know (§9.7)
@@ -27,7 +28,7 @@ FQDN_SHOWN = 128
 
 class PublishObserver(Protocol):
     def failover(self, pool: str, member: str) -> None: ...
-    def member_connections(self, pool: str, member: str, count: int) -> None: ...
+    def member_load(self, pool: str, member: str, ask: Callable[[], int]) -> None: ...
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,6 +44,13 @@ class Publish:
     def __init__(self, edge: EdgeState, observer: PublishObserver) -> None:
         self.edge = edge
         self.observer = observer
+        edge.adopted.append(self._tell_loads)
+        self._tell_loads(edge.policy)
+
+    def _tell_loads(self, _: Policy) -> None:
+        for pool in self.edge.pools.values():
+            for member in pool.members:
+                self.observer.member_load(pool.pool.name, member.name, member.load)
 
     def begin(self, transit: Transit) -> None:
         decision = transit.decision
@@ -148,19 +156,11 @@ class Publish:
     def _enter(self, transit: Transit, member: MemberState) -> None:
         transit.member = member
         member.requests += 1
-        self._count(transit)
 
     def _leave(self, transit: Transit) -> None:
         if transit.member:
             transit.member.requests -= 1
-            self._count(transit)
             transit.member = None
-
-    def _count(self, transit: Transit) -> None:
-        if transit.pool and transit.member:
-            self.observer.member_connections(
-                transit.pool.pool.name, transit.member.name, transit.member.requests
-            )
 
 
 def _is_checked(pool: Pool, decision: Decision) -> bool:

@@ -49,8 +49,8 @@ class Families:
         def gauge(name: str, meaning: str, merge: Merge, *labels: str) -> Family[Cell]:
             return add(Family(Definition(name, meaning, Kind.GAUGE, labels, merge=merge), Cell))
 
-        def asked(name: str, meaning: str, merge: Merge) -> Family[AskedCell]:
-            return add(Family(Definition(name, meaning, Kind.GAUGE, merge=merge), AskedCell))
+        def asked(name: str, meaning: str, merge: Merge, *labels: str) -> Family[AskedCell]:
+            return add(Family(Definition(name, meaning, Kind.GAUGE, labels, merge=merge), AskedCell))
 
         def histogram(
             name: str, meaning: str, buckets: tuple[float, ...], *labels: str
@@ -148,8 +148,11 @@ class Families:
             Merge.MIN,
             *("pool", "member", "check"),
         )
-        self.upstream_connections = gauge(
-            "lyncgate_upstream_connections", "Open connections to a member.", Merge.SUM, *("pool", "member")
+        self.upstream_connections = asked(
+            "lyncgate_upstream_connections",
+            "Connections to a member that carry a request now, polls included.",
+            Merge.SUM,
+            *("pool", "member"),
         )
         self.upstream_responses = counter(
             "lyncgate_upstream_responses_total",

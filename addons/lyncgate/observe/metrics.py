@@ -16,7 +16,7 @@ import importlib.metadata
 import itertools
 import platform
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
@@ -29,7 +29,7 @@ from lyncgate.edge.outcomes import ENDED_BY
 from lyncgate.edge.pool import checks_of
 from lyncgate.edge.timeouts import TimeLimit
 from lyncgate.lync.stages import Stage
-from lyncgate.observe.counting import Cell, Snapshot
+from lyncgate.observe.counting import Snapshot
 from lyncgate.observe.exposition import SnapshotCollector, merged, process_snapshots
 from lyncgate.observe.families import Families
 from lyncgate.observe.journal_metrics import JournalMetrics
@@ -80,7 +80,6 @@ class Metrics:
         self._publications: AbstractSet[str] = BUILT_IN_PUBLICATIONS
         self._members: AbstractSet[tuple[str, str]] = frozenset()
         self._checks: AbstractSet[tuple[str, ...]] = frozenset()
-        self._upstream_connections: dict[tuple[str, str], Cell] = {}
         self._families.build[
             lyncgate.__version__, platform.python_version(), importlib.metadata.version("mitmproxy")
         ].set(1)
@@ -137,7 +136,6 @@ class Metrics:
             for check in checks_of(pool)
             for member in pool.members
         }
-        self._upstream_connections.clear()
         self._forget()
         self._tallies.clear()
 
@@ -177,8 +175,8 @@ class Metrics:
             volume.keep(lambda values: values[0] in listeners and values[1] in publications)
         for counter in (families.accepted, families.rejections):
             counter.keep(lambda values: values[0] in listeners)
-        for gauge in (families.upstream_connections, families.queue_length):
-            gauge.keep(lambda values: values[:2] in members)
+        families.upstream_connections.keep(lambda values: values[:2] in members)
+        families.queue_length.keep(lambda values: values[:2] in members)
         # What is checked no longer would stay as it was last seen for ever.
         checked = {(pool, member) for pool, member, _ in self._checks}
         families.check_up.keep(lambda values: values in self._checks)
@@ -276,15 +274,9 @@ class Metrics:
         if (pool, member) in self._members:
             self._families.up[pool, member].set(up)
 
-    def member_connections(self, pool: str, member: str, count: int) -> None:
-        """How many connections to a member are open."""
-        cell = self._upstream_connections.get((pool, member))
-        if cell is None and (pool, member) in self._members:
-            cell = self._upstream_connections[pool, member] = self._families.upstream_connections[
-                pool, member
-            ]
-        if cell is not None:
-            cell.set(count)
+    def member_load(self, pool: str, member: str, ask: Callable[[], int]) -> None:
+        """Whom to ask, from now on, how many connections to a member carry a request."""
+        self._families.upstream_connections[pool, member].ask = ask
 
     def queued(self, pool: str, member: str, length: int) -> None:
         """How many requests wait for a connection to a member."""

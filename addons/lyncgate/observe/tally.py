@@ -8,6 +8,8 @@ from lyncgate.observe.counting import Cell, HistogramCell
 from lyncgate.observe.families import PHASE_BUCKETS, Families
 from lyncgate.signin.exchange import Exchange, Kind, Outcome, Phase
 
+SHORTEST = PHASE_BUCKETS[0]  # most phases are no longer
+
 
 class Tally:
     """Label values are those that may stand in a series. A series begins with its first event, not before."""
@@ -65,10 +67,10 @@ class Tally:
         phases, known = exchange.phases, self._phases
         for phase, seconds in phases.items():
             if seconds is not None:
-                cell = known.get(phase)
-                if cell is None:
-                    cell = known[phase] = self._families.phases[phase, self._kind]
-                cell.counts[bisect_left(PHASE_BUCKETS, seconds)] += 1
+                if phase not in known:
+                    known[phase] = self._families.phases[phase, self._kind]
+                cell = known[phase]
+                cell.counts[0 if seconds <= SHORTEST else bisect_left(PHASE_BUCKETS, seconds)] += 1
                 cell.sum += seconds
         if self._kind is Kind.REQUEST and (total := phases.get(Phase.TOTAL)) is not None:
             if self._duration is None:
