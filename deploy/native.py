@@ -30,7 +30,7 @@ HOT = {
     "redirect route state story",
     "engine/lane": "client deadline demoted exchange greeting lane messages owner pace private queues "
     "requests responses scripted stream upstream upstreams watch wire",
-    "lync": "autodiscover names ntlm safexml stages",
+    "lync": "autodiscover names ntlm safejson safexml stages",
     "policy": "asked decide decision discover forwarded hosts paths publish request",
     "signin": "documents headers plain reading seen soap tickets told ucwa",
 }

@@ -5,7 +5,6 @@ What is known by connection is kept here and nowhere else, so that it goes when 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from lyncgate.edge.publish import Bond
 
 
-@dataclasses.dataclass(eq=False, slots=True)
 class Client:
     """`listener`: the name of the one it came by; None: by a mode of mitmproxy's that is none of ours.
     `peer`: textual address, "" if unknown; `address`: `host:port` that it connected to. `started`, `secured`:
@@ -24,21 +22,29 @@ class Client:
     TLS versions its ClientHello offered, oldest first; None: there was none yet, or what it led to is known.
     `head_begun`: monotonic time of the first byte of a head."""
 
-    id: str
-    listener: str | None
-    scheme: Scheme
-    peer: str
-    address: str | None
-    started: float
-    secured: float | None = None
-    server_name: str | None = None
-    tls_version: str | None = None
-    hello: Callable[[], tuple[str, ...]] | None = None
-    head_begun: float | None = None
-    greeted: bool = False  # had a request: the handshake was the first one's
-    counted: str = "_other"  # the listener that metrics count it under
-    said: tuple[str, tuple[Field, ...]] | None = None  # the X-Forwarded-* for a host, as they go upstream
-    bonds: dict[str, Bond] = dataclasses.field(default_factory=dict)  # by pool: the member that it talks to
+    __slots__ = (
+        "address", "bonds", "counted", "greeted", "head_begun", "hello", "id", "listener", "peer", "said",
+        "scheme", "secured", "server_name", "started", "tls_version",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, id: str, listener: str | None, scheme: Scheme, peer: str, address: str | None, started: float
+    ) -> None:
+        self.id = id
+        self.listener = listener
+        self.scheme = scheme
+        self.peer = peer
+        self.address = address
+        self.started = started
+        self.secured: float | None = None
+        self.server_name: str | None = None
+        self.tls_version: str | None = None
+        self.hello: Callable[[], tuple[str, ...]] | None = None
+        self.head_begun: float | None = None
+        self.greeted = False  # had a request: the handshake was the first one's
+        self.counted = "_other"  # the listener that metrics count it under
+        self.said: tuple[str, tuple[Field, ...]] | None = None  # the X-Forwarded-* for a host, as they go up
+        self.bonds: dict[str, Bond] = {}  # by pool: the member that it talks to
 
 
 def listener_of(client: Client, policy: Policy) -> Listener | None:

@@ -73,6 +73,8 @@ NOT_IN_TRAILERS = frozenset(
     | {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip"}
 )
 
+# A number: of bytes that are looked for in bytes Python first thinks as one, and catches its own error.
+HASH = ord("#")
 REQUEST_LINE = len("  HTTP/1.1\r\n")  # bytes of a request line beside method and target
 HEADER_LINE = len(": \r\n")
 END_OF_HEAD = len("\r\n")
@@ -105,12 +107,15 @@ class Framing:
         self._framed = b""  # the field that says how long the body is
         self._standing_in = False  # for the head of a request to upgrade whose body is still to come
         self._unfinished = 0  # bytes received of a head that has not ended
+        self._usual = False  # the next head says HTTP/1.1; to ask llhttp takes longer than to look
 
     def feed(self, data: bytes) -> Fault | None:
         """Take what the client sent; None if it is good so far."""
         if self._shut:
             return self._behind(data)
         self._shared = False  # whether `data` also holds the end of an earlier message
+        if not (self._in_head or self._in_body):  # it begins with a request line, and no word of that has CR
+            self._usual = data.startswith(b" HTTP/1.1", max(0, data.find(b"\r\n") - 9))
         while data:
             try:
                 self._parser.feed_data(data)
@@ -182,7 +187,7 @@ class Framing:
         if len(self.url) > self._limits.url:
             self._note(Fault.URL_TOO_LONG)
             self.url = self.url[: self._limits.url]
-        elif b"#" in url or self._parser.get_method() == b"PRI":
+        elif HASH in url or self._parser.get_method() == b"PRI":
             # No target has a fragment (RFC 9112 §3.2): servers differ on where its path ends. The other is no
             # method, but how the preface of HTTP/2 begins, of which llhttp takes the head for good.
             self._note(Fault.MALFORMED)
@@ -231,7 +236,8 @@ class Framing:
         self._size += len(method) + REQUEST_LINE + END_OF_HEAD
         if self._size > self._limits.head:
             self._note(Fault.HEAD_TOO_LARGE)
-        if self._parser.get_http_version() != "1.1":
+        usual, self._usual = self._usual, False
+        if not usual and self._parser.get_http_version() != "1.1":
             self._note(Fault.VERSION)
         elif self._hosts != 1:
             self._note(Fault.HOST)

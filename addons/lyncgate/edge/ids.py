@@ -30,4 +30,4 @@ os.register_at_fork(after_in_child=_reseed)
 
 
 def new_id() -> str:
-    return f"{next(_numbers):016x}"
+    return next(_numbers).to_bytes(8).hex()

@@ -27,6 +27,7 @@ KIND_OF = {Redirect: "redirect", Answer: "answer", Forward: "forward", Deny: "de
 
 
 REMEMBERED = 1024  # requests whose decision is known: phones ask for the same few targets
+QUERY = ord("?")  # a number, which is found sooner in bytes
 LONGEST = 256  # bytes of a target, and of a Host, that are remembered
 
 
@@ -61,9 +62,9 @@ class Route:
         client's address only where a publication does. What has a query, a user's name or the number of a
         poll, is not asked again soon: to remember it would push out what is."""
         target = request.target
-        if self._by_source or len(target) > LONGEST or b"?" in target or len(request.host) > LONGEST:
+        if self._by_source or len(target) > LONGEST or QUERY in target or len(request.host) > LONGEST:
             return _judged(request, decide(policy, request))
-        key = request[:5]
+        key = (request.listener, request.scheme, request.method, request.host, target)
         judged = self._known.get(key)
         if judged is None:
             if len(self._known) >= REMEMBERED:

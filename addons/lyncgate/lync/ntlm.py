@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import struct
 from collections.abc import Iterable
 
@@ -74,17 +75,27 @@ def message_type(credentials: bytes) -> int | None:
 def _names(token: bytes) -> str | None:
     try:
         message = binascii.a2b_base64(token, strict_mode=True)
+        if len(message) < _TYPE_3_HEAD.size:  # as a type 1 is: not worth an exception
+            return None
         signature, kind, size, at, account_size, account_at, flags = _TYPE_3_HEAD.unpack_from(message)
         if signature != SIGNATURE or kind != 3:
             return None
-        encoding = "utf-16-le" if flags & UNICODE else "latin-1"
-        domain = _part(message, size, at).decode(encoding)
-        account = _part(message, account_size, account_at).decode(encoding)
+        read = _of_utf_16 if flags & UNICODE else _of_latin_1
+        domain = read(_part(message, size, at))
+        account = read(_part(message, account_size, account_at))
     except (binascii.Error, struct.error, ValueError):
         return None
     if not account or not (domain + account).isprintable():
         return None
     return f"{domain}\\{account}" if domain else account
+
+
+def _of_utf_16(name: bytes) -> str:
+    return codecs.utf_16_le_decode(name, "strict", True)[0]  # decode() asks the registry, in Python
+
+
+def _of_latin_1(name: bytes) -> str:
+    return name.decode("latin-1")
 
 
 def _field(message: bytes, at: int) -> bytes:

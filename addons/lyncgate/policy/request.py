@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from lyncgate.policy.policy import Scheme
 
 
-class Request(NamedTuple):
+class Request:
     """A request as the listener saw it. Bytes are the client's own: nothing is decoded yet.
 
     `listener`: name of the listener. `scheme`: what it speaks. `method`: e.g. b"GET".
@@ -17,10 +15,23 @@ class Request(NamedTuple):
     the query where that matters.
     """
 
-    listener: str
-    scheme: Scheme
-    method: bytes
-    host: bytes
-    target: bytes
-    source: str = "127.0.0.1"
-    user: str | None = None
+    # By hand: each request makes one.
+    __slots__ = ("host", "listener", "method", "scheme", "source", "target", "user")
+
+    def __init__(
+        self,
+        listener: str,
+        scheme: Scheme,
+        method: bytes,
+        host: bytes,
+        target: bytes,
+        source: str = "127.0.0.1",
+        user: str | None = None,
+    ) -> None:
+        self.listener = listener
+        self.scheme = scheme
+        self.method = method
+        self.host = host
+        self.target = target
+        self.source = source
+        self.user = user

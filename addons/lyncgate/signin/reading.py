@@ -19,11 +19,10 @@ Without a response the reading is that of a request under way. The stage is that
 
 from __future__ import annotations
 
-import json
 import re
 import urllib.parse
 
-from lyncgate.lync import mcx, names, safexml, stages
+from lyncgate.lync import mcx, names, safejson, safexml, stages
 from lyncgate.lync.names import AUTODISCOVER_ROOT
 from lyncgate.lync.stages import Stage
 from lyncgate.signin import documents, headers, plain, soap, tickets, ucwa
@@ -159,7 +158,7 @@ def _read_response_body(request: RequestSeen, response: ResponseSeen, answered: 
         if (resource := ucwa.parse(kind, body)) is not None:
             ucwa.read_response(response.status, resource, told)
     elif request.path == _OAUTH_TOKEN:
-        _read_token(json.loads(safexml.text_of(body)), told)
+        _read_token(safejson.parse(body), told)
     elif _is_autodiscover(request):
         _read_autodiscover(request, answered.first.get(b"content-type", b""), body, told)
     elif request.path.endswith("/mex") and documents.is_metadata(body):

@@ -6,12 +6,11 @@ SIP address, and the `epid` by which the pool registers it: SIP traces have the 
 
 from __future__ import annotations
 
-import json
 import re
 import xml.etree.ElementTree as ET  # elements only; what comes from outside passes safexml
 from typing import Any
 
-from lyncgate.lync import names, safexml
+from lyncgate.lync import names, safejson, safexml
 from lyncgate.lync.stages import Stage
 from lyncgate.signin.facts import Document
 from lyncgate.signin.plain import plain
@@ -36,7 +35,7 @@ def parse(media_type: str | None, body: bytes) -> Json | None:
     """A resource, an error or a list of properties; None: it is none. XML becomes what JSON would be."""
     try:
         if media_type and media_type.endswith(("/json", "+json")):
-            value = json.loads(safexml.text_of(body))
+            value = safejson.parse(body)
             return value if isinstance(value, dict) else None
         if media_type and media_type.endswith(("/xml", "+xml")):
             return _from_xml(safexml.parse(body), 0)

@@ -325,7 +325,7 @@ class DemotedRelay(ScriptedRelay):
             if content:
                 self._scripts.tell(UNSEEN)
             if callable(response.stream) and not framed:
-                upstream.reader.head = came._replace(chunked=True)
+                came.chunked = True
                 head.fields = _in_chunks(head.fields)
         elif not framed and len(content) != _declared(head.fields):
             head.fields = flows.with_length(head.fields, len(content))

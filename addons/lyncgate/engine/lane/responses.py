@@ -7,7 +7,6 @@ intermediaries could differ on how long a body is, the answer is refused (`Inval
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import httptools
 
@@ -22,18 +21,32 @@ class InvalidAnswerError(Exception):
     """The member's bytes are no HTTP/1.1 answer to what was asked."""
 
 
-class Head(NamedTuple):
+class Head:
     """`names`: of the fields, in lower case. `chunked`: how the body came; `until_close`: it ends with the
-    connection; `bodyless`: there is none, whatever the fields say."""
+    connection; `bodyless`: there is none, whatever the fields say; `closes`: the member will close the
+    connection."""
 
-    status: int
-    reason: bytes
-    fields: list[Field]
-    names: list[bytes]
-    chunked: bool
-    until_close: bool
-    bodyless: bool
-    closes: bool  # the member will close the connection
+    __slots__ = ("bodyless", "chunked", "closes", "fields", "names", "reason", "status", "until_close")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        fields: list[Field],
+        names: list[bytes],
+        chunked: bool,
+        until_close: bool,
+        bodyless: bool,
+        closes: bool,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.fields = fields
+        self.names = names
+        self.chunked = chunked
+        self.until_close = until_close
+        self.bodyless = bodyless
+        self.closes = closes
 
 
 _NO_ONES = httptools.HttpResponseParser(None)  # tells nobody
@@ -54,6 +67,7 @@ class ResponseReader:
         self._websocket = websocket
         self._awaiting = True
         self.untouched = True  # not a byte of the answer has come
+        self._version = ""  # of the next head; to ask llhttp takes longer than to look at most heads
         self._reason = b""
         self._fields: list[Field] = []
         self._names: list[bytes] = []
@@ -79,7 +93,10 @@ class ResponseReader:
                 return
         if not self._awaiting:
             raise InvalidAnswerError("bytes that nobody asked for")
-        self.untouched = False
+        if self.untouched:
+            self.untouched = False
+            if data.startswith(b"HTTP/1.1 "):
+                self._version = "1.1"
         if self.head is None:
             self._size += len(data)
             if self._size > HEAD_LIMIT + 65536:
@@ -165,7 +182,7 @@ class ResponseReader:
             codings = [value.lower() for value in values(fields, b"transfer-encoding")]
         if b"connection" in names:
             closes = b"close" in connection(tuple(values(fields, b"connection")))
-        version = self._parser.get_http_version()
+        version, self._version = self._version or self._parser.get_http_version(), ""
         if version not in ("1.1", "1.0"):
             self._problem = "another version"
         interim = 100 <= status < 200

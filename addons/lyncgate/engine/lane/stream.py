@@ -22,7 +22,7 @@ from lyncgate.engine.lane.owner import NOBODY, Owner
 from lyncgate.engine.lane.watch import Watch
 from lyncgate.engine.tls.readahead import read_ahead
 from lyncgate.engine.tls.resumption import KeptSession
-from lyncgate.engine.tls.secured import Secured
+from lyncgate.engine.tls.secured import Secured, Shaken
 
 RECORD = 16 * 1024  # bytes: the most that a TLS record holds
 CHUNK = 64 * 1024  # bytes read from a plain socket at once
@@ -113,13 +113,14 @@ class Stream:
         if self.secured is None:
             return
         try:
-            self.secured.connection.do_handshake()
-        except ssl.SSLWantReadError:
-            self._want(True, False)
-        except ssl.SSLWantWriteError:
-            self._want_write(True)
+            shaken = self.secured.shake()
         except (OSError, ValueError) as error:
             self._lose(error)
+            return
+        if shaken is Shaken.READS:
+            self._want(True, False)
+        elif shaken is Shaken.WRITES:
+            self._want_write(True)
         else:
             self._shaking = False
             self._owner.ready()

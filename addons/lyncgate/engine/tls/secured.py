@@ -5,9 +5,18 @@ inner object. It is CPython's own, as ssl.py makes it in each version that we ru
 
 from __future__ import annotations
 
+import enum
 import socket
 import ssl
 from typing import Any
+
+
+class Shaken(enum.Enum):
+    """How far a handshake has come: to its end, or until there is something to read, or room to write."""
+
+    DONE = enum.auto()
+    READS = enum.auto()
+    WRITES = enum.auto()
 
 
 class Secured:
@@ -27,6 +36,17 @@ class Secured:
         self.context = context
         make: Any = context._wrap_socket  # type: ignore[attr-defined]  # CPython's own
         self.connection: Any = make(sock, server_side, name, owner=self)
+
+    def shake(self) -> Shaken:
+        """Go on with the handshake. Raises ssl.SSLError, OSError, ValueError."""
+        # Here, and not compiled: there an exception takes longer, and there is one in each handshake.
+        try:
+            self.connection.do_handshake()
+        except ssl.SSLWantReadError:
+            return Shaken.READS
+        except ssl.SSLWantWriteError:
+            return Shaken.WRITES
+        return Shaken.DONE
 
     def turn_to(self, context: ssl.SSLContext) -> None:
         """Go on with another context's certificate: for a callback of SNI."""
