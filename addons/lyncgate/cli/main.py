@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from lyncgate import __version__
-from lyncgate.cli.allocator import use_mimalloc
+from lyncgate.cli.allocator import choose_allocators
 
 # The function of that name in lyncgate.cli.<name>, `_` for `-`; its docstring is the help.
 COMMANDS = (
@@ -83,6 +83,6 @@ def lyncgate(
 def main() -> None:
     """Entry point of the `lyncgate` script."""
     if sys.argv[1:2] == ["serve"]:
-        use_mimalloc()
+        choose_allocators()
     faulthandler.enable()  # mitmproxy brings native code: a crash is to say where
     app(prog_name="lyncgate")

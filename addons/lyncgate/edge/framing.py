@@ -14,6 +14,7 @@ import re
 
 import httptools
 
+from lyncgate.edge.heads import stripped
 from lyncgate.policy.policy import Limits
 
 
@@ -195,7 +196,7 @@ class Framing:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._standing_in:
             return
-        value = value.strip(b" \t")
+        value = stripped(value)
         if self._in_body:
             self._trailer(name, value)
             return

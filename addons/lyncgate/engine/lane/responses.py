@@ -10,7 +10,7 @@ import re
 
 import httptools
 
-from lyncgate.edge.heads import Field, connection, values
+from lyncgate.edge.heads import Field, connection, stripped, values
 
 HEAD_LIMIT = 256 * 1024  # bytes: cookies and challenges of a large organisation stay far below
 INTERIMS = 32  # 1xx answers before the final one; more are no conversation
@@ -165,7 +165,7 @@ class ResponseReader:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value.strip(b" \t")))
+        self._fields.append((name, stripped(value)))
         self._names.append(name.lower())
 
     def on_headers_complete(self) -> None:

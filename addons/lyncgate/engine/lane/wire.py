@@ -7,7 +7,6 @@ import http
 from lyncgate.edge.heads import Fields
 
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
-_FIELD = b": ".join
 LAST_CHUNK = b"0\r\n\r\n"
 # Numbers: of bytes that are looked for in bytes Python first thinks as one, and catches its own error.
 CR, LF, NUL = b"\r\n\0"
@@ -28,11 +27,18 @@ def response_head(status: int, reason: bytes, fields: Fields) -> bytes:
 
 
 def _head(line: bytes, fields: Fields) -> bytes:
-    head = b"\r\n".join([line, *map(_FIELD, fields)])
-    breaks = len(fields)
+    parts = [line]
+    for name, value in fields:
+        parts.append(b"\r\n")
+        parts.append(name)
+        parts.append(b": ")
+        parts.append(value)
+    parts.append(b"\r\n\r\n")
+    head = b"".join(parts)
+    breaks = len(fields) + 2
     if head.count(LF) != breaks or head.count(CR) != breaks or NUL in head:
         raise UnsafeFieldError("a field holds a line break")
-    return head + b"\r\n\r\n"
+    return head
 
 
 def chunk(data: bytes) -> bytes:
