@@ -142,6 +142,8 @@ def _workers(works: Works) -> Found:
         if value is not None and room > most:
             most = room
             note = f"{kind} connections; the load leaves room for {room:.2f}×"
+            if cost := ratios.ratio(two, one, "cpu"):
+                note += f"; CPU a request {cost:.2f}×"
             best = Found(value, note, judged=room >= 1.1 * FEWEST_WORKERS)
     return best
 
