@@ -108,15 +108,12 @@ class Framing:
         self._framed = b""  # the field that says how long the body is
         self._standing_in = False  # for the head of a request to upgrade whose body is still to come
         self._unfinished = 0  # bytes received of a head that has not ended
-        self._usual = False  # the next head says HTTP/1.1; to ask llhttp takes longer than to look
 
     def feed(self, data: bytes) -> Fault | None:
         """Take what the client sent; None if it is good so far."""
         if self._shut:
             return self._behind(data)
         self._shared = False  # whether `data` also holds the end of an earlier message
-        if not (self._in_head or self._in_body):  # it begins with a request line, and no word of that has CR
-            self._usual = data.startswith(b" HTTP/1.1", max(0, data.find(b"\r\n") - 9))
         while data:
             try:
                 self._parser.feed_data(data)
@@ -237,8 +234,7 @@ class Framing:
         self._size += len(method) + REQUEST_LINE + END_OF_HEAD
         if self._size > self._limits.head:
             self._note(Fault.HEAD_TOO_LARGE)
-        usual, self._usual = self._usual, False
-        if not usual and self._parser.get_http_version() != "1.1":
+        if self._parser.get_http_version() != "1.1":
             self._note(Fault.VERSION)
         elif self._hosts != 1:
             self._note(Fault.HOST)
