@@ -116,12 +116,14 @@ def tokens(lines: Iterable[bytes]) -> list[bytes]:
     return [token.strip().lower() for line in lines for token in line.split(b",")]
 
 
+SPACE = ord(" ")
+
+
 def stripped(value: bytes) -> bytes:
     """A field's value without blanks around it, as most are: to strip those takes longer than a look."""
     return value.strip(b" \t") if value and (value[0] <= SPACE or value[-1] <= SPACE) else value
 
 
-SPACE = ord(" ")
 REMEMBERED = 256  # bytes: of longer Connection fields nothing is kept, or a client could fill the memory
 
 
