@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from lyncgate.lab.ports import bound
-from lyncgate.policy.policy import Balance, Bridge, Member, Policy, Publication, UpstreamTls
+from lyncgate.policy.policy import Balance, Bridge, Member, Policy, Pool, Publication, UpstreamTls
 from lyncgate.signin.exchange import Outcome, Phase
 from support import certificates
 from support.certificates import POOL_NAME, ca_file, fingerprint, issued, self_signed
-from support.edge import UNCHECKED, WEB, edge, policy, pool, until
+from support.edge import UNCHECKED, WEB, EdgeUnderTest, edge, policy, pool, until
 from support.origin import OK, members
 from support.rawhttp import get, post
 
@@ -494,6 +494,52 @@ def test_a_reload_in_the_middle_of_a_request() -> None:
 def replaced_members(rules: Policy, chosen: tuple[Member, ...]) -> Policy:
     changed = dataclasses.replace(rules.pools["pool01"], members=chosen)
     return dataclasses.replace(rules, version="1", pools={"pool01": changed})
+
+
+def test_a_reload_keeps_counting_what_members_carry() -> None:
+    """Those that stay with what they carry; new ones from nothing; of those that are gone nothing is told."""
+    name = "lyncgate_upstream_connections"
+
+    async def check() -> None:
+        async with members(2) as origins:
+            first, both = policy(origins[:1]), policy(origins)
+            second = dataclasses.replace(both, pools={"pool01": drained(both.pools["pool01"], "fe01")})
+            let_go = asyncio.Event()
+
+            async def poll(_: Any, peer: Any) -> None:
+                await let_go.wait()
+                await peer.send(OK)
+
+            for origin in origins:
+                origin.answers(poll)
+            async with edge(first) as it, it.http() as before, it.http() as after:
+                await before.send(get("/poll"))
+                await origins[0].received(1)
+                await reloaded(it, dataclasses.replace(second, version="1"))
+                assert it.metric(name, member="fe01") == 1
+                await after.send(get("/poll"))
+                await origins[1].received(1)
+                assert (it.metric(name, member="fe01"), it.metric(name, member="fe02")) == (1, 1)
+                await reloaded(it, dataclasses.replace(first, version="2"))
+                assert it.metric(name) == it.metric(name, member="fe01") == 1
+                let_go.set()
+                for client in (before, after):
+                    assert (await client.reply()).status == 200
+                assert it.metric(name) == 0
+
+    asyncio.run(check())
+
+
+async def reloaded(it: EdgeUnderTest, rules: Policy) -> None:
+    """As `EdgeBody.adopt` does it."""
+    await it.running.master.adopt(rules)
+    it.running.metrics.configure(rules)
+
+
+def drained(pool: Pool, name: str) -> Pool:
+    """The pool with one member that gets no new clients."""
+    changed = [dataclasses.replace(one, drain=one.name == name) for one in pool.members]
+    return dataclasses.replace(pool, members=tuple(changed))
 
 
 def test_a_reload_that_removes_the_pool_while_we_connect() -> None:
