@@ -22,6 +22,7 @@ class Client:
     TLS versions its ClientHello offered, oldest first; None: there was none yet, or what it led to is known.
     `head_begun`: monotonic time of the first byte of a head."""
 
+    # By hand, as in heads.py.
     __slots__ = (
         "address", "bonds", "counted", "greeted", "head_begun", "hello", "id", "listener", "peer", "said",
         "scheme", "secured", "server_name", "started", "tls_version",
